@@ -1,1 +1,11 @@
-//! daemon
+//! The node's side of Windlass: takes the one configuration that the controller assigned to this
+//! node, brings the machine to it, proves it and says so.
+//!
+//! This room may touch the machine it runs on (through [`host::Host`] alone) and its own Node and
+//! MachineConfigNode. Everything that is decided is decided in `core`, which is pure.
+//!
+//! | module | what lives there |
+//! | --- | --- |
+//! | [`host`] | what a machine can do; the only way to it |
+
+pub mod host;
