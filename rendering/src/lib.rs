@@ -1,1 +1,3 @@
 //! rendering
+pub mod kernel_arguments;
+pub mod registries;
