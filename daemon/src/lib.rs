@@ -2,10 +2,12 @@
 //! node, brings the machine to it, proves it and says so.
 //!
 //! This room may touch the machine it runs on (through [`host::Host`] alone) and its own Node and
-//! MachineConfigNode. Everything that is decided is decided in `core`, which is pure.
+//! MachineConfigNode. Everything that is decided is decided in [`core`], which is pure.
 //!
 //! | module | what lives there |
 //! | --- | --- |
+//! | [`core`] | the state machine: what is done next, and what the node says of itself |
 //! | [`host`] | what a machine can do; the only way to it |
 
+pub mod core;
 pub mod host;

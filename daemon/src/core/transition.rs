@@ -1,0 +1,606 @@
+//! The transitions: one function an event, each an exhaustive look at the states it means something in.
+
+use super::event::{Announcement, Effect, Event, NodeView, Proposal, Refused};
+use super::failure::Failure;
+use super::state::{
+    Action, AwaitingReady, Fallback, Order, Outcome, Plan, Purpose, State, Verdict, Visit,
+};
+use super::{Daemon, drain_request, uncordon_request};
+use jiff::Timestamp;
+
+type Step = (Daemon, Vec<Effect>);
+
+pub(super) fn on(daemon: Daemon, event: Event, now: Timestamp) -> Result<Step, Refused> {
+    let refused = Refused {
+        state: daemon.memory.state.name(),
+        event: event.name(),
+    };
+    let step = match event {
+        Event::NodeSeen(node) => Some(daemon.on_node(node, now)),
+        Event::NodeLost => Some(daemon.on_node_lost()),
+        Event::Prepared {
+            intent,
+            proposal,
+            kubelet_answers,
+        } => daemon.on_prepared(intent, proposal, kubelet_answers, now),
+        Event::Applied(result) => daemon.on_applied(result, now),
+        Event::Acted(result) => daemon.on_acted(result, now),
+        Event::RebootRefused(error) => daemon.on_reboot_refused(error, now),
+        Event::Proved(mismatches) => daemon.on_proved(mismatches, now),
+        Event::TimeoutReached => daemon.on_timeout(now),
+        Event::KubeletProbed { answers } => daemon.on_kubelet_probed(answers, now),
+    };
+    step.ok_or(refused)
+}
+
+impl Daemon {
+    /// How a start goes on from what was remembered.
+    pub(super) fn resume(mut self) -> Step {
+        let effects = match self.memory.state.clone() {
+            State::Idle { outcome } => self.proof_at_rest(outcome.as_ref()),
+            State::Uncordoning { .. } | State::Draining { .. } => Vec::new(),
+            State::Preparing { visit } => vec![self.preparation(&visit)],
+            State::Applying { visit, .. } => vec![Effect::Apply {
+                config: Some(visit.order.config),
+            }],
+            State::Undoing { .. } => vec![Effect::Apply {
+                config: self.memory.on_disk.clone(),
+            }],
+            State::Acting { plan, .. } => vec![Effect::Act {
+                actions: plan.actions,
+            }],
+            State::Rebooting {
+                visit,
+                plan,
+                leaving,
+            } => {
+                if leaving == self.boot {
+                    vec![Effect::Reboot]
+                } else {
+                    self.memory.unsettled.clear();
+                    let config = visit.order.config.clone();
+                    self.memory.state = State::Proving { visit, plan };
+                    vec![Effect::Store, Effect::Prove { config }]
+                }
+            }
+            State::Proving { visit, .. } => vec![Effect::Prove {
+                config: visit.order.config,
+            }],
+        };
+        (self, effects)
+    }
+
+    /// At rest after a success, a start looks whether all is still as it was left.
+    fn proof_at_rest(&self, outcome: Option<&Outcome>) -> Vec<Effect> {
+        let left_whole = match outcome.map(|outcome| &outcome.verdict) {
+            Some(Verdict::Done) => true,
+            Some(Verdict::Failed { failure }) => matches!(failure, Failure::Drifted { .. }),
+            None => false,
+        };
+        match &self.memory.on_disk {
+            Some(config) if left_whole => vec![Effect::Prove {
+                config: config.clone(),
+            }],
+            _ => Vec::new(),
+        }
+    }
+
+    fn on_node_lost(mut self) -> Step {
+        self.connected = false;
+        (self, Vec::new())
+    }
+
+    fn on_node(mut self, node: NodeView, now: Timestamp) -> Step {
+        let ignored_before = self.ignored_config().map(str::to_owned);
+        self.node = Some(node);
+        self.connected = true;
+        let mut effects = Vec::new();
+        if let Some(config) = self.ignored_config()
+            && ignored_before.as_deref() != Some(config)
+        {
+            effects.push(Effect::Announce(Announcement {
+                warning: true,
+                reason: "DesiredConfigIgnored",
+                note: format!(
+                    "desiredConfig was set to {config} without a higher intent; it is not acted on. \
+                     Use `windlass assign` to force a node"
+                ),
+            }));
+        }
+        if self.memory.state.visit().is_none()
+            && let Some(awaiting) = &self.memory.awaiting_ready
+            && self.is_freshly_ready(awaiting)
+        {
+            self.memory.awaiting_ready = None;
+            self.probing = false;
+            effects.push(Effect::Store);
+        }
+        let (daemon, next) = match self.memory.state.clone() {
+            State::Idle { .. } | State::Preparing { .. } => self.begin_if_due(),
+            State::Uncordoning { config, outcome } => self.look_for_uncordon(&config, outcome),
+            State::Draining { visit, plan } => self.look_for_drain(visit, plan, now),
+            State::Applying { .. }
+            | State::Undoing { .. }
+            | State::Acting { .. }
+            | State::Rebooting { .. }
+            | State::Proving { .. } => (self, Vec::new()),
+        };
+        effects.extend(next);
+        (daemon, effects)
+    }
+
+    /// Starts on the order that is due, if there is one. Only from states that have touched nothing.
+    fn begin_if_due(self) -> Step {
+        match self.due().cloned() {
+            Some(order) => self.begin(order),
+            None => (self, Vec::new()),
+        }
+    }
+
+    fn begin(mut self, order: Order) -> Step {
+        self.memory.acted = Some(order.clone());
+        let visit = Visit {
+            order,
+            purpose: Purpose::Assigned,
+        };
+        self.enter_preparing(visit)
+    }
+
+    fn enter_preparing(mut self, visit: Visit) -> Step {
+        self.probing = false;
+        let preparation = self.preparation(&visit);
+        self.memory.state = State::Preparing { visit };
+        (self, vec![Effect::Store, preparation])
+    }
+
+    fn preparation(&self, visit: &Visit) -> Effect {
+        Effect::Prepare {
+            order: visit.order.clone(),
+            on_disk: self.memory.on_disk.clone(),
+            offline: matches!(visit.purpose, Purpose::WayBack { .. }),
+        }
+    }
+
+    fn look_for_uncordon(mut self, config: &str, outcome: Outcome) -> Step {
+        if self.due().is_some() {
+            return self.begin_if_due();
+        }
+        let acknowledged = self.node.as_ref().is_some_and(|node| {
+            node.last_applied_drain.as_deref() == Some(uncordon_request(config).as_str())
+        });
+        if !acknowledged {
+            return (self, Vec::new());
+        }
+        self.memory.cordon_asked = false;
+        self.memory.state = State::Idle {
+            outcome: Some(outcome),
+        };
+        (self, vec![Effect::Store])
+    }
+
+    fn look_for_drain(self, visit: Visit, plan: Plan, now: Timestamp) -> Step {
+        if self.due().is_some() {
+            return self.begin_if_due();
+        }
+        // A kubelet that stops answering while its node is drained shows as Unknown.
+        if self.is_drained(&visit.order) || self.is_beyond_draining(true) {
+            return self.enter_applying(visit, plan, now);
+        }
+        (self, Vec::new())
+    }
+
+    fn on_prepared(
+        self,
+        intent: u64,
+        proposal: Result<Proposal, Failure>,
+        kubelet_answers: bool,
+        now: Timestamp,
+    ) -> Option<Step> {
+        let State::Preparing { visit } = &self.memory.state else {
+            return None;
+        };
+        if visit.order.intent != intent {
+            return None;
+        }
+        let visit = visit.clone();
+        Some(match proposal {
+            Err(failure) => self.fail_untouched(&visit, failure, now),
+            Ok(proposal) => {
+                let plan = self.plan(&visit, proposal, kubelet_answers);
+                if plan.drain && !self.is_drained(&visit.order) {
+                    self.enter_draining(visit, plan)
+                } else {
+                    self.enter_applying(visit, plan, now)
+                }
+            }
+        })
+    }
+
+    fn plan(&self, visit: &Visit, proposal: Proposal, kubelet_answers: bool) -> Plan {
+        let inherited = self.memory.unsettled.clone();
+        let mut actions = inherited.clone();
+        for action in proposal.actions {
+            if !inherited.contains(&action) {
+                actions.push(action);
+            }
+        }
+        if actions.contains(&Action::Reboot) {
+            actions = vec![Action::Reboot];
+        }
+        let assigned = visit.purpose == Purpose::Assigned;
+        let alone = self
+            .node
+            .as_ref()
+            .is_some_and(|node| node.single_control_plane);
+        // A reboot that an earlier visit left undone disturbs as much as one of this visit.
+        let wanted = proposal.drain || inherited.contains(&Action::Reboot);
+        Plan {
+            actions,
+            inherited,
+            drain: wanted && assigned && !alone && !self.is_beyond_draining(kubelet_answers),
+            on_trial: proposal.on_trial,
+            withholds: proposal.withholds,
+        }
+    }
+
+    fn enter_draining(mut self, visit: Visit, plan: Plan) -> Step {
+        let note = format!(
+            "a drain is asked for before MachineConfig {} is applied",
+            visit.order.config
+        );
+        self.memory.cordon_asked = true;
+        self.memory.state = State::Draining { visit, plan };
+        (self, vec![Effect::Store, tell("Drain", note)])
+    }
+
+    fn enter_applying(mut self, visit: Visit, plan: Plan, now: Timestamp) -> Step {
+        self.memory.unsettled.clone_from(&plan.actions);
+        self.memory.awaiting_ready = Some(AwaitingReady {
+            since: now,
+            boot: self.boot.clone(),
+            fallback: self.fallback(&visit, &plan, now),
+        });
+        let config = visit.order.config.clone();
+        let note = format!("MachineConfig {config} is being applied");
+        self.memory.state = State::Applying { visit, plan };
+        let apply = Effect::Apply {
+            config: Some(config),
+        };
+        (
+            self,
+            vec![Effect::Store, tell("OSUpdateStarted", note), apply],
+        )
+    }
+
+    /// Where the way back leads while this visit has not made the node Ready.
+    fn fallback(&self, visit: &Visit, plan: &Plan, now: Timestamp) -> Option<Fallback> {
+        // Once is enough, and a config that withholds a part expects to be NotReady.
+        if visit.purpose != Purpose::Assigned || plan.withholds {
+            return None;
+        }
+        let open = self.memory.awaiting_ready.as_ref();
+        let last_good = match open.and_then(|awaiting| awaiting.fallback.as_ref()) {
+            // The config in between never made the node Ready: what was good before it still is.
+            Some(fallback) => fallback.last_good.clone(),
+            None if plan.on_trial => self.memory.on_disk.clone()?,
+            None => return None,
+        };
+        (last_good != visit.order.config).then(|| Fallback {
+            last_good,
+            deadline: self.deadline(now),
+        })
+    }
+
+    fn deadline(&self, now: Timestamp) -> Timestamp {
+        now.saturating_add(self.settings.way_back_after)
+            .unwrap_or(Timestamp::MAX)
+    }
+
+    fn on_applied(self, result: Result<(), String>, now: Timestamp) -> Option<Step> {
+        match self.memory.state.clone() {
+            State::Applying { visit, plan } => Some(match result {
+                Ok(()) => self.enter_acting(visit, plan),
+                Err(error) => self.enter_undoing(visit, plan, error),
+            }),
+            State::Undoing {
+                visit,
+                plan,
+                failure,
+            } => Some(self.undone(&visit, plan, failure, result, now)),
+            _ => None,
+        }
+    }
+
+    fn enter_acting(mut self, visit: Visit, plan: Plan) -> Step {
+        let config = &visit.order.config;
+        if plan.reboots() {
+            let note = format!("the machine reboots into MachineConfig {config}");
+            self.memory.state = State::Rebooting {
+                visit,
+                plan,
+                leaving: self.boot.clone(),
+            };
+            return (
+                self,
+                vec![Effect::Store, tell("Reboot", note), Effect::Reboot],
+            );
+        }
+        let note = format!("MachineConfig {config} needs no reboot");
+        let act = Effect::Act {
+            actions: plan.actions.clone(),
+        };
+        self.memory.state = State::Acting { visit, plan };
+        (self, vec![Effect::Store, tell("SkipReboot", note), act])
+    }
+
+    fn enter_undoing(mut self, visit: Visit, plan: Plan, error: String) -> Step {
+        let failure = Failure::ApplyFailed {
+            config: visit.order.config.clone(),
+            error,
+        };
+        let undo = Effect::Apply {
+            config: self.memory.on_disk.clone(),
+        };
+        self.memory.state = State::Undoing {
+            visit,
+            plan,
+            failure,
+        };
+        (self, vec![Effect::Store, undo])
+    }
+
+    fn undone(
+        mut self,
+        visit: &Visit,
+        plan: Plan,
+        failure: Failure,
+        result: Result<(), String>,
+        now: Timestamp,
+    ) -> Step {
+        match (result, failure) {
+            (Ok(()), failure) => {
+                self.memory.unsettled = plan.inherited;
+                self.fail(visit, failure, now)
+            }
+            (Err(undo_error), Failure::ApplyFailed { config, error }) => self.fail(
+                visit,
+                Failure::UndoFailed {
+                    config,
+                    error,
+                    undo_error,
+                },
+                now,
+            ),
+            (Err(_), failure) => self.fail(visit, failure, now),
+        }
+    }
+
+    fn on_acted(mut self, result: Result<(), String>, now: Timestamp) -> Option<Step> {
+        let State::Acting { visit, plan } = self.memory.state.clone() else {
+            return None;
+        };
+        Some(match result {
+            Ok(()) => {
+                self.memory.unsettled.clear();
+                let config = visit.order.config.clone();
+                self.memory.state = State::Proving { visit, plan };
+                (self, vec![Effect::Store, Effect::Prove { config }])
+            }
+            Err(error) => {
+                let config = visit.order.config.clone();
+                self.fail(&visit, Failure::ActionFailed { config, error }, now)
+            }
+        })
+    }
+
+    fn on_reboot_refused(self, error: String, now: Timestamp) -> Option<Step> {
+        let State::Rebooting { visit, .. } = self.memory.state.clone() else {
+            return None;
+        };
+        let config = visit.order.config.clone();
+        Some(self.fail(&visit, Failure::RebootFailed { config, error }, now))
+    }
+
+    fn on_proved(self, mismatches: Vec<String>, now: Timestamp) -> Option<Step> {
+        match self.memory.state.clone() {
+            State::Proving { visit, .. } => Some(if mismatches.is_empty() {
+                self.succeed(&visit, now)
+            } else {
+                let config = visit.order.config.clone();
+                self.fail(&visit, Failure::ProofFailed { config, mismatches }, now)
+            }),
+            State::Idle {
+                outcome: Some(outcome),
+            } => Some(self.proved_at_rest(outcome, mismatches, now)),
+            _ => None,
+        }
+    }
+
+    fn proved_at_rest(mut self, outcome: Outcome, mismatches: Vec<String>, now: Timestamp) -> Step {
+        let Some(config) = self.memory.on_disk.clone() else {
+            return (self, Vec::new());
+        };
+        let verdict = if mismatches.is_empty() {
+            Verdict::Done
+        } else {
+            let failure = Failure::Drifted { config, mismatches };
+            Verdict::Failed { failure }
+        };
+        if verdict == outcome.verdict {
+            return (self, Vec::new());
+        }
+        let mut effects = vec![Effect::Store];
+        if let Verdict::Failed { failure } = &verdict {
+            effects.push(warn("ConfigDriftDetected", failure.to_string()));
+        }
+        self.memory.state = State::Idle {
+            outcome: Some(Outcome {
+                at: now,
+                verdict,
+                ..outcome
+            }),
+        };
+        (self, effects)
+    }
+
+    fn succeed(mut self, visit: &Visit, now: Timestamp) -> Step {
+        let config = visit.order.config.clone();
+        self.memory.on_disk = Some(config.clone());
+        let (verdict, word) = match &visit.purpose {
+            Purpose::Assigned => {
+                let note = format!("MachineConfig {config} is on the machine, and proven");
+                (Verdict::Done, tell("NodeDone", note))
+            }
+            Purpose::WayBack { from } => {
+                let failure = Failure::WentBack {
+                    from: from.clone(),
+                    to: config,
+                };
+                let word = warn("WentBack", failure.to_string());
+                (Verdict::Failed { failure }, word)
+            }
+        };
+        self.end(visit, verdict, word, now)
+    }
+
+    /// A visit that failed before it touched anything.
+    fn fail_untouched(mut self, visit: &Visit, failure: Failure, now: Timestamp) -> Step {
+        if visit.purpose != Purpose::Assigned
+            && let Some(awaiting) = &mut self.memory.awaiting_ready
+        {
+            awaiting.fallback = None;
+        }
+        self.fail(visit, failure, now)
+    }
+
+    fn fail(self, visit: &Visit, failure: Failure, now: Timestamp) -> Step {
+        let word = if failure.is_unreconcilable() {
+            warn("FailedToReconcile", failure.to_string())
+        } else {
+            warn(failure.reason(), failure.to_string())
+        };
+        self.end(visit, Verdict::Failed { failure }, word, now)
+    }
+
+    /// Ends a visit: a higher intent follows at once, before the node is uncordoned.
+    fn end(mut self, visit: &Visit, verdict: Verdict, word: Effect, now: Timestamp) -> Step {
+        let in_service = self.may_serve(&verdict);
+        let touched = !matches!(self.memory.state, State::Preparing { .. });
+        let deadline = self.deadline(now);
+        if touched && let Some(awaiting) = &mut self.memory.awaiting_ready {
+            awaiting.since = now;
+            if let Some(fallback) = &mut awaiting.fallback {
+                fallback.deadline = deadline;
+            }
+        }
+        let outcome = Outcome {
+            intent: visit.order.intent,
+            at: now,
+            verdict,
+        };
+        let bears_cordon = self.node.as_ref().is_some_and(|node| node.cordoned);
+        self.memory.state = if in_service && (self.memory.cordon_asked || bears_cordon) {
+            State::Uncordoning {
+                config: visit.order.config.clone(),
+                outcome,
+            }
+        } else {
+            State::Idle {
+                outcome: Some(outcome),
+            }
+        };
+        if let Some(order) = self.due().cloned() {
+            let (daemon, next) = self.begin(order);
+            let mut effects = vec![word];
+            effects.extend(next);
+            return (daemon, effects);
+        }
+        (self, vec![Effect::Store, word])
+    }
+
+    /// Whether a node whose visit ended so may take pods again: it is whole on one config.
+    fn may_serve(&self, verdict: &Verdict) -> bool {
+        match verdict {
+            Verdict::Done => true,
+            Verdict::Failed { failure } => match failure {
+                Failure::WentBack { .. } | Failure::ApplyFailed { .. } => {
+                    self.memory.unsettled.is_empty()
+                }
+                Failure::ConfigMissing { .. }
+                | Failure::ConfigUnreadable { .. }
+                | Failure::Irreconcilable { .. }
+                | Failure::SurveyFailed { .. } => {
+                    self.memory.unsettled.is_empty() && self.memory.awaiting_ready.is_none()
+                }
+                Failure::UndoFailed { .. }
+                | Failure::ActionFailed { .. }
+                | Failure::RebootFailed { .. }
+                | Failure::ProofFailed { .. }
+                | Failure::Drifted { .. } => false,
+            },
+        }
+    }
+
+    fn on_timeout(mut self, now: Timestamp) -> Option<Step> {
+        let (deadline, _) = self.poll_timeout()?;
+        if now < deadline {
+            return None;
+        }
+        self.probing = true;
+        Some((self, vec![Effect::ProbeKubelet]))
+    }
+
+    fn on_kubelet_probed(mut self, answers: bool, now: Timestamp) -> Option<Step> {
+        if !self.probing {
+            return None;
+        }
+        self.probing = false;
+        let deadline = self.deadline(now);
+        let acted = self.memory.acted.clone()?;
+        let fallback = self.memory.awaiting_ready.as_mut()?.fallback.as_mut()?;
+        if answers && !self.connected {
+            // The kubelet lives and nobody can say whether its node is Ready: an outage of the API
+            // server is no reason to leave a config.
+            fallback.deadline = deadline;
+            return Some((self, vec![Effect::Store]));
+        }
+        let order = Order {
+            intent: acted.intent,
+            config: fallback.last_good.clone(),
+        };
+        let note = format!(
+            "the node has not been Ready with {}; it goes back to {}",
+            acted.config, order.config
+        );
+        let purpose = Purpose::WayBack { from: acted.config };
+        let (daemon, effects) = self.enter_preparing(Visit { order, purpose });
+        let mut all = vec![warn("GoingBack", note)];
+        all.extend(effects);
+        Some((daemon, all))
+    }
+}
+
+fn tell(reason: &'static str, note: String) -> Effect {
+    Effect::Announce(Announcement {
+        warning: false,
+        reason,
+        note,
+    })
+}
+
+fn warn(reason: &'static str, note: String) -> Effect {
+    Effect::Announce(Announcement {
+        warning: true,
+        reason,
+        note,
+    })
+}
+
+/// The request that state `state` makes of the controller, if it makes one.
+pub(super) fn drain_wish(state: &State) -> Option<String> {
+    match state {
+        State::Draining { visit, .. } => Some(drain_request(&visit.order.config)),
+        State::Uncordoning { config, .. } => Some(uncordon_request(config)),
+        _ => None,
+    }
+}
