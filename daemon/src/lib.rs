@@ -6,8 +6,10 @@
 //!
 //! | module | what lives there |
 //! | --- | --- |
+//! | [`apply`] | making the machine what a config says, from whatever it is; originals; the proof |
 //! | [`core`] | the state machine: what is done next, and what the node says of itself |
 //! | [`host`] | what a machine can do; the only way to it |
 
+pub mod apply;
 pub mod core;
 pub mod host;
