@@ -4,8 +4,20 @@
 //!
 //! | module | what is there |
 //! | --- | --- |
+//! | [`contents`] | the bytes of a file, or where they come from |
+//! | [`ignition`] | Ignition configs: read, validate, translate |
 //! | [`kernel_arguments`] | the arguments of the tool that sets kernel arguments |
+//! | [`merge`] | many machine configs, one spec |
+//! | [`names`] | the name of a rendered config, made from its content |
 //! | [`registries`] | whether a change of registries.conf needs a drain |
+//! | [`render`] | a pool's machine configs, checked and merged into its rendered config |
+//! | [`spec`] | the machine config as this room reads it |
 
+pub mod contents;
+pub mod ignition;
 pub mod kernel_arguments;
+pub mod merge;
+pub mod names;
 pub mod registries;
+pub mod render;
+pub mod spec;
