@@ -9,7 +9,9 @@
 //! | [`apply`] | making the machine what a config says, from whatever it is; originals; the proof |
 //! | [`core`] | the state machine: what is done next, and what the node says of itself |
 //! | [`host`] | what a machine can do; the only way to it |
+//! | [`journal`] | the state machine's memory on the disk, and the configs that it names |
 
 pub mod apply;
 pub mod core;
 pub mod host;
+pub mod journal;

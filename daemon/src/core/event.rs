@@ -76,6 +76,8 @@ pub enum Effect {
     Apply {
         /// The config, by name.
         config: Option<String>,
+        /// The exact kubelet to have, where the way back knows it.
+        kubelet: Option<String>,
     },
     /// Carry the actions out, in order; answered by [`Event::Acted`].
     Act {
@@ -117,6 +119,8 @@ pub struct Proposal {
     pub on_trial: bool,
     /// Whether the config withholds a kubelet part.
     pub withholds: bool,
+    /// The kubelet that is installed now, where it is a package.
+    pub kubelet: Option<String>,
 }
 
 /// The Node, as far as the daemon reads it.

@@ -81,6 +81,11 @@ pub enum Failure {
         /// What differs.
         mismatches: Vec<String>,
     },
+    /// What was remembered cannot be read.
+    JournalDamaged {
+        /// What is wrong with it.
+        error: String,
+    },
     /// The node never became Ready with its config and is back on the last good one.
     WentBack {
         /// The config that was left.
@@ -104,6 +109,7 @@ impl Failure {
             Self::RebootFailed { .. } => "RebootFailed",
             Self::ProofFailed { .. } => "ProofFailed",
             Self::Drifted { .. } => "Drifted",
+            Self::JournalDamaged { .. } => "JournalDamaged",
             Self::WentBack { .. } => "WentBack",
         }
     }
@@ -166,6 +172,10 @@ impl fmt::Display for Failure {
                 f,
                 "somebody changed what {config} had put in place: {}",
                 Names(mismatches)
+            ),
+            Self::JournalDamaged { error } => write!(
+                f,
+                "the journal cannot be read and was set aside; the next assignment rewrites all and reboots: {error}"
             ),
             Self::WentBack { from, to } => write!(
                 f,

@@ -151,9 +151,11 @@ impl Daemon {
 
     /// Whether nobody could end this node's pods, so that no drain is waited for (promise 4).
     fn is_beyond_draining(&self, kubelet_answers: bool) -> bool {
+        let ours = self.memory.awaiting_ready.is_some();
         match self.node.as_ref().map(|node| node.ready) {
-            Some(Ready::True { .. }) => false,
-            Some(Ready::False) => self.memory.awaiting_ready.is_some() || !kubelet_answers,
+            // Until the node lifecycle's grace is over, a kubelet that we broke still shows as Ready.
+            Some(Ready::True { .. }) => ours && !kubelet_answers,
+            Some(Ready::False) => ours || !kubelet_answers,
             Some(Ready::Unknown) | None => true,
         }
     }

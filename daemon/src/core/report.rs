@@ -139,8 +139,8 @@ impl Daemon {
     /// While a visit is under way its intent has no outcome yet: the Node keeps what it said last.
     fn reported_intent(&self) -> Option<u64> {
         match self.memory.state.outcome() {
-            Some(outcome) => Some(outcome.intent),
-            None => self.node.as_ref().and_then(|node| node.acted_intent),
+            Some(outcome) if outcome.intent.is_some() => outcome.intent,
+            _ => self.node.as_ref().and_then(|node| node.acted_intent),
         }
     }
 

@@ -106,6 +106,22 @@ pub enum State {
     },
 }
 
+impl Memory {
+    /// Every config that this memory names, so that it has to stay on the disk.
+    pub fn configs(&self) -> impl Iterator<Item = &str> {
+        let acted = self.acted.iter().map(|order| order.config.as_str());
+        let visit = self.state.visit().into_iter();
+        let fallback = self
+            .awaiting_ready
+            .iter()
+            .flat_map(|awaiting| &awaiting.fallback);
+        acted
+            .chain(self.on_disk.as_deref())
+            .chain(visit.map(|visit| visit.order.config.as_str()))
+            .chain(fallback.map(|fallback| fallback.last_good.as_str()))
+    }
+}
+
 impl Default for State {
     fn default() -> Self {
         Self::Idle { outcome: None }
@@ -172,6 +188,8 @@ pub enum Purpose {
     WayBack {
         /// The config that is left.
         from: String,
+        /// The kubelet that was installed with the config that is taken.
+        kubelet: Option<String>,
     },
 }
 
@@ -189,6 +207,8 @@ pub struct Plan {
     pub on_trial: bool,
     /// Whether the config withholds a kubelet part, so that NotReady is its expected course.
     pub withholds: bool,
+    /// The kubelet that is installed before anything is touched, where it is a package.
+    pub kubelet: Option<String>,
 }
 
 impl Plan {
@@ -221,12 +241,22 @@ pub enum Action {
 /// How a visit ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
-    /// The intent that was acted on.
-    pub intent: u64,
+    /// The intent that was acted on; `None` where that is no longer known.
+    pub intent: Option<u64>,
     /// When it ended.
     pub at: Timestamp,
     /// How.
     pub verdict: Verdict,
+}
+
+impl Outcome {
+    /// Whether the machine was left as its config says, whatever somebody else did to it later.
+    pub fn left_whole(&self) -> bool {
+        match &self.verdict {
+            Verdict::Done => true,
+            Verdict::Failed { failure } => matches!(failure, Failure::Drifted { .. }),
+        }
+    }
 }
 
 /// How a visit ended.
@@ -260,6 +290,8 @@ pub struct AwaitingReady {
 pub struct Fallback {
     /// The last config with which the node was Ready.
     pub last_good: String,
+    /// The kubelet that was installed with it, where it is a package.
+    pub kubelet: Option<String>,
     /// When it is taken, unless the node is Ready by then or a visit is under way.
     pub deadline: Timestamp,
 }

@@ -40,12 +40,8 @@ impl Daemon {
             State::Idle { outcome } => self.proof_at_rest(outcome.as_ref()),
             State::Uncordoning { .. } | State::Draining { .. } => Vec::new(),
             State::Preparing { visit } => vec![self.preparation(&visit)],
-            State::Applying { visit, .. } => vec![Effect::Apply {
-                config: Some(visit.order.config),
-            }],
-            State::Undoing { .. } => vec![Effect::Apply {
-                config: self.memory.on_disk.clone(),
-            }],
+            State::Applying { visit, .. } => vec![application(&visit)],
+            State::Undoing { plan, .. } => vec![self.undoing(&plan)],
             State::Acting { plan, .. } => vec![Effect::Act {
                 actions: plan.actions,
             }],
@@ -72,11 +68,7 @@ impl Daemon {
 
     /// At rest after a success, a start looks whether all is still as it was left.
     fn proof_at_rest(&self, outcome: Option<&Outcome>) -> Vec<Effect> {
-        let left_whole = match outcome.map(|outcome| &outcome.verdict) {
-            Some(Verdict::Done) => true,
-            Some(Verdict::Failed { failure }) => matches!(failure, Failure::Drifted { .. }),
-            None => false,
-        };
+        let left_whole = outcome.is_some_and(Outcome::left_whole);
         match &self.memory.on_disk {
             Some(config) if left_whole => vec![Effect::Prove {
                 config: config.clone(),
@@ -116,7 +108,8 @@ impl Daemon {
             effects.push(Effect::Store);
         }
         let (daemon, next) = match self.memory.state.clone() {
-            State::Idle { .. } | State::Preparing { .. } => self.begin_if_due(),
+            State::Idle { outcome } => self.look_at_rest(outcome),
+            State::Preparing { .. } => self.begin_if_due(),
             State::Uncordoning { config, outcome } => self.look_for_uncordon(&config, outcome),
             State::Draining { visit, plan } => self.look_for_drain(visit, plan, now),
             State::Applying { .. }
@@ -127,6 +120,24 @@ impl Daemon {
         };
         effects.extend(next);
         (daemon, effects)
+    }
+
+    /// At rest: takes what is due; else gives back a node that is whole and still bears a drain of ours, as after the
+    /// loss of a journal.
+    fn look_at_rest(mut self, outcome: Option<Outcome>) -> Step {
+        let bears_drain = self.node.as_ref().is_some_and(|node| {
+            let applied = node.last_applied_drain.as_deref().unwrap_or_default();
+            node.cordoned && applied.starts_with("drain-")
+        });
+        match (outcome, self.memory.on_disk.clone()) {
+            (Some(outcome), Some(config))
+                if outcome.verdict == Verdict::Done && bears_drain && self.due().is_none() =>
+            {
+                self.memory.state = State::Uncordoning { config, outcome };
+                (self, vec![Effect::Store])
+            }
+            _ => self.begin_if_due(),
+        }
     }
 
     /// Starts on the order that is due, if there is one. Only from states that have touched nothing.
@@ -240,6 +251,7 @@ impl Daemon {
             drain: wanted && assigned && !alone && !self.is_beyond_draining(kubelet_answers),
             on_trial: proposal.on_trial,
             withholds: proposal.withholds,
+            kubelet: proposal.kubelet,
         }
     }
 
@@ -260,12 +272,9 @@ impl Daemon {
             boot: self.boot.clone(),
             fallback: self.fallback(&visit, &plan, now),
         });
-        let config = visit.order.config.clone();
-        let note = format!("MachineConfig {config} is being applied");
+        let note = format!("MachineConfig {} is being applied", visit.order.config);
+        let apply = application(&visit);
         self.memory.state = State::Applying { visit, plan };
-        let apply = Effect::Apply {
-            config: Some(config),
-        };
         (
             self,
             vec![Effect::Store, tell("OSUpdateStarted", note), apply],
@@ -279,14 +288,15 @@ impl Daemon {
             return None;
         }
         let open = self.memory.awaiting_ready.as_ref();
-        let last_good = match open.and_then(|awaiting| awaiting.fallback.as_ref()) {
+        let (last_good, kubelet) = match open.and_then(|awaiting| awaiting.fallback.as_ref()) {
             // The config in between never made the node Ready: what was good before it still is.
-            Some(fallback) => fallback.last_good.clone(),
-            None if plan.on_trial => self.memory.on_disk.clone()?,
+            Some(fallback) => (fallback.last_good.clone(), fallback.kubelet.clone()),
+            None if plan.on_trial => (self.memory.on_disk.clone()?, plan.kubelet.clone()),
             None => return None,
         };
         (last_good != visit.order.config).then(|| Fallback {
             last_good,
+            kubelet,
             deadline: self.deadline(now),
         })
     }
@@ -338,15 +348,21 @@ impl Daemon {
             config: visit.order.config.clone(),
             error,
         };
-        let undo = Effect::Apply {
-            config: self.memory.on_disk.clone(),
-        };
+        let undo = self.undoing(&plan);
         self.memory.state = State::Undoing {
             visit,
             plan,
             failure,
         };
         (self, vec![Effect::Store, undo])
+    }
+
+    /// Back to what the disk was before the visit, with the kubelet that was there.
+    fn undoing(&self, plan: &Plan) -> Effect {
+        Effect::Apply {
+            config: self.memory.on_disk.clone(),
+            kubelet: plan.kubelet.clone(),
+        }
     }
 
     fn undone(
@@ -411,7 +427,7 @@ impl Daemon {
             }),
             State::Idle {
                 outcome: Some(outcome),
-            } => Some(self.proved_at_rest(outcome, mismatches, now)),
+            } if outcome.left_whole() => Some(self.proved_at_rest(outcome, mismatches, now)),
             _ => None,
         }
     }
@@ -451,7 +467,7 @@ impl Daemon {
                 let note = format!("MachineConfig {config} is on the machine, and proven");
                 (Verdict::Done, tell("NodeDone", note))
             }
-            Purpose::WayBack { from } => {
+            Purpose::WayBack { from, .. } => {
                 let failure = Failure::WentBack {
                     from: from.clone(),
                     to: config,
@@ -494,7 +510,7 @@ impl Daemon {
             }
         }
         let outcome = Outcome {
-            intent: visit.order.intent,
+            intent: Some(visit.order.intent),
             at: now,
             verdict,
         };
@@ -536,7 +552,8 @@ impl Daemon {
                 | Failure::ActionFailed { .. }
                 | Failure::RebootFailed { .. }
                 | Failure::ProofFailed { .. }
-                | Failure::Drifted { .. } => false,
+                | Failure::Drifted { .. }
+                | Failure::JournalDamaged { .. } => false,
             },
         }
     }
@@ -572,11 +589,26 @@ impl Daemon {
             "the node has not been Ready with {}; it goes back to {}",
             acted.config, order.config
         );
-        let purpose = Purpose::WayBack { from: acted.config };
+        let purpose = Purpose::WayBack {
+            from: acted.config,
+            kubelet: fallback.kubelet.clone(),
+        };
         let (daemon, effects) = self.enter_preparing(Visit { order, purpose });
         let mut all = vec![warn("GoingBack", note)];
         all.extend(effects);
         Some((daemon, all))
+    }
+}
+
+/// The change of the disk that `visit` is about. Only the way back asks for one exact kubelet.
+fn application(visit: &Visit) -> Effect {
+    let kubelet = match &visit.purpose {
+        Purpose::Assigned => None,
+        Purpose::WayBack { kubelet, .. } => kubelet.clone(),
+    };
+    Effect::Apply {
+        config: Some(visit.order.config.clone()),
+        kubelet,
     }
 }
 
