@@ -1,0 +1,246 @@
+//! Every name that Windlass shares with somebody else, in one place.
+//!
+//! Each constant says who writes it and what its value is. The reference's names are those of
+//! `reference/machine-config.md` 2.1; the `windlass.dev/` names are ours (design, sections 3 and 5);
+//! the rest belongs to other projects whose word Windlass keeps.
+
+/// API groups.
+pub mod group {
+    /// MachineConfig, MachineConfigPool, MachineConfigNode.
+    pub const MACHINECONFIGURATION: &str = "machineconfiguration.openshift.io";
+    /// MachineConfiguration (disruption policy).
+    pub const OPERATOR: &str = "operator.openshift.io";
+    /// ClusterVersion, ClusterOperator.
+    pub const CONFIG: &str = "config.openshift.io";
+    /// What the reference has no place for.
+    pub const WINDLASS: &str = "windlass.dev";
+}
+
+/// The reference's annotations on a Node: the contract between controller and daemon.
+pub mod node {
+    /// Daemon: the rendered config that is applied now.
+    pub const CURRENT_CONFIG: &str = "machineconfiguration.openshift.io/currentConfig";
+    /// Controller: the rendered config to reach.
+    pub const DESIRED_CONFIG: &str = "machineconfiguration.openshift.io/desiredConfig";
+    /// Daemon: image pullspec that runs now; layered pools only, absent otherwise.
+    pub const CURRENT_IMAGE: &str = "machineconfiguration.openshift.io/currentImage";
+    /// Controller: image pullspec to reach; layered pools only, absent otherwise.
+    pub const DESIRED_IMAGE: &str = "machineconfiguration.openshift.io/desiredImage";
+    /// Daemon: one of [`super::node_state`].
+    pub const STATE: &str = "machineconfiguration.openshift.io/state";
+    /// Daemon: free text, cut at [`REASON_LIMIT`] characters, emptied on success.
+    pub const REASON: &str = "machineconfiguration.openshift.io/reason";
+    /// Daemon: what follows the change, for example [`super::node_state::REBOOTING`].
+    pub const POST_CONFIG_ACTION: &str = "machineconfiguration.openshift.io/post-config-action";
+    /// Daemon: `drain-<desiredConfig>` or `uncordon-<desiredConfig>`; see [`crate::requests::DrainRequest`].
+    pub const DESIRED_DRAIN: &str = "machineconfiguration.openshift.io/desiredDrain";
+    /// Controller: copy of [`DESIRED_DRAIN`], written only after success.
+    pub const LAST_APPLIED_DRAIN: &str = "machineconfiguration.openshift.io/lastAppliedDrain";
+    /// Controller: the cluster's control-plane topology; `SingleReplica` means that nothing can be drained away.
+    pub const CONTROL_PLANE_TOPOLOGY: &str =
+        "machineconfiguration.openshift.io/controlPlaneTopology";
+    /// Value of [`CONTROL_PLANE_TOPOLOGY`]: one control-plane node.
+    pub const TOPOLOGY_SINGLE_REPLICA: &str = "SingleReplica";
+    /// Value of [`CONTROL_PLANE_TOPOLOGY`]: several control-plane nodes.
+    pub const TOPOLOGY_HIGHLY_AVAILABLE: &str = "HighlyAvailable";
+    /// Daemon, reference only: config of the first boot, for custom pool labelling.
+    pub const FIRST_PIVOT_CONFIG: &str = "machineconfiguration.openshift.io/firstPivotConfig";
+    /// Controller, reference only: the custom pool labels were applied at first boot.
+    pub const CUSTOM_POOL_LABELS_APPLIED: &str =
+        "machineconfiguration.openshift.io/customPoolLabelsApplied";
+    /// Daemon, reference only: progress of its certificate writer.
+    pub const LAST_SYNCED_CONTROLLER_CONFIG: &str =
+        "machineconfiguration.openshift.io/lastSyncedControllerConfigResourceVersion";
+    /// Daemon, reference only: progress of its certificate writer.
+    pub const LAST_OBSERVED_SERVER_CA: &str =
+        "machineconfiguration.openshift.io/lastObservedServerCAAnnotation";
+    /// Daemon, reference only: message of a staged deployment that failed to finalize.
+    pub const OSTREE_FINALIZE_FAILURE: &str =
+        "machineconfiguration.openshift.io/ostree-finalize-staged-failure";
+
+    /// Longest value of [`REASON`], in characters: the reference's cut, which keeps a Node small.
+    pub const REASON_LIMIT: usize = 2000;
+}
+
+/// Values of [`node::STATE`].
+pub mod node_state {
+    /// The node has the config in currentConfig.
+    pub const DONE: &str = "Done";
+    /// The daemon is applying desiredConfig.
+    pub const WORKING: &str = "Working";
+    /// The daemon could not apply desiredConfig; the reason says why.
+    pub const DEGRADED: &str = "Degraded";
+    /// No daemon could apply desiredConfig on this node.
+    pub const UNRECONCILABLE: &str = "Unreconcilable";
+    /// A value of [`super::node::POST_CONFIG_ACTION`], never of state.
+    pub const REBOOTING: &str = "Rebooting";
+}
+
+/// Our annotations on a Node (design, sections 3 and 5).
+pub mod ours {
+    /// Controller: decimal number that each assignment raises by one, in the patch that sets desiredConfig.
+    pub const INTENT: &str = "windlass.dev/intent";
+    /// Controller: the intent that the acknowledgement in lastAppliedDrain answers.
+    pub const DRAINED_INTENT: &str = "windlass.dev/drained-intent";
+    /// Controller: what was set when we cordoned; present exactly while the cordon is ours.
+    pub const CORDONED: &str = "windlass.dev/cordoned";
+    /// A person: keep the node cordoned after the update. Any value but `false`.
+    pub const KEEP_CORDONED: &str = "windlass.dev/keep-cordoned";
+    /// A person, through `windlass assign`: a [`crate::requests::AssignRequest`] as JSON.
+    pub const ASSIGN_REQUEST: &str = "windlass.dev/assign-request";
+    /// Daemon: the highest intent that it acted on, decimal.
+    pub const ACTED_INTENT: &str = "windlass.dev/acted-intent";
+    /// Daemon: boot id after the change, as the kernel prints it.
+    pub const BOOT_ID: &str = "windlass.dev/boot-id";
+    /// Daemon: RFC 3339 time of the report that the change is done.
+    pub const REPORTED_AT: &str = "windlass.dev/reported-at";
+    /// Daemon: versions of the machine's own API packages, a JSON object of package name to version.
+    pub const PACKAGE_VERSIONS: &str = "windlass.dev/package-versions";
+    /// Daemon: `true` where the kubelet is a package of the operating system, `false` where an image carries it.
+    pub const PACKAGE_MODE: &str = "windlass.dev/package-mode";
+    /// Daemon: `ID` of os-release, for example `rhel`.
+    pub const OS_ID: &str = "windlass.dev/os-id";
+    /// The owner: version of the machine's own API packages where no package tells it, for example `1.34`.
+    pub const API_VERSION: &str = "windlass.dev/api-version";
+}
+
+/// Annotations on a MachineConfig.
+pub mod config {
+    /// Render controller: version of the controller that generated it; a column of `kubectl get mc`.
+    pub const GENERATED_BY_VERSION: &str =
+        "machineconfiguration.openshift.io/generated-by-controller-version";
+    /// The reference's: version of the release that generated it.
+    pub const RELEASE_IMAGE_VERSION: &str =
+        "machineconfiguration.openshift.io/release-image-version";
+    /// The reference's: `true` if a MachineConfig overrides the release's operating system image.
+    pub const OS_IMAGE_URL_OVERRIDDEN: &str =
+        "machineconfiguration.openshift.io/os-image-url-overridden";
+    /// Controller: on a composed config, the target whose kubelet part it withholds. For people to read.
+    pub const WITHHOLDS: &str = "windlass.dev/withholds";
+    /// The owner: kubelet version that this config needs, `1.34` or `1.34.2`; rendering carries it on.
+    pub const KUBELET_VERSION: &str = "windlass.dev/kubelet-version";
+}
+
+/// Annotations on a MachineConfigPool.
+pub mod pool {
+    /// A person: approves the first rendered config of a pool over living nodes. The rendered config's name.
+    pub const APPROVE_FIRST: &str = "windlass.dev/approve-first";
+    /// A person: approves going on with a stopped rollout. The rendered config's name.
+    pub const APPROVE_CONFIG: &str = "windlass.dev/approve-config";
+    /// The reference's own two pools.
+    pub const MASTER: &str = "master";
+    /// See [`MASTER`].
+    pub const WORKER: &str = "worker";
+}
+
+/// Labels.
+pub mod label {
+    /// On a MachineConfig: the role it is for; pools select by it.
+    pub const ROLE: &str = "machineconfiguration.openshift.io/role";
+    /// On a pool: an upgrade of the cluster waits for it.
+    pub const REQUIRED_FOR_UPGRADE: &str =
+        "operator.machineconfiguration.openshift.io/required-for-upgrade";
+    /// On a pool, followed by the pool's name.
+    pub const POOL_PREFIX: &str = "pools.operator.machineconfiguration.openshift.io/";
+    /// On all that Windlass owns, the CRDs above all; value [`OWNER_WINDLASS`].
+    pub const OWNER: &str = "windlass.dev/owner";
+    /// Value of [`OWNER`].
+    pub const OWNER_WINDLASS: &str = "windlass";
+
+    /// On a Node: prefix of its roles.
+    pub const NODE_ROLE_PREFIX: &str = "node-role.kubernetes.io/";
+    /// On a Node: it is a worker.
+    pub const NODE_ROLE_WORKER: &str = "node-role.kubernetes.io/worker";
+    /// On a Node: it runs the control plane.
+    pub const NODE_ROLE_CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
+    /// On a Node: the older word for the same.
+    pub const NODE_ROLE_MASTER: &str = "node-role.kubernetes.io/master";
+    /// On a Node: it runs etcd.
+    pub const NODE_ROLE_ETCD: &str = "node-role.kubernetes.io/etcd";
+    /// Any of these makes a node a control-plane node, whatever its pool is called.
+    pub const CONTROL_PLANE: [&str; 3] =
+        [NODE_ROLE_CONTROL_PLANE, NODE_ROLE_MASTER, NODE_ROLE_ETCD];
+    /// On a Node: its zone.
+    pub const ZONE: &str = "topology.kubernetes.io/zone";
+    /// On a Node: its operating system, `linux` or `windows`.
+    pub const OS: &str = "kubernetes.io/os";
+    /// On a Node: its host name.
+    pub const HOSTNAME: &str = "kubernetes.io/hostname";
+}
+
+/// Taints.
+pub mod taint {
+    /// `UpdateInProgress:PreferNoSchedule`, no value: a node that will be taken; removed when it is targeted.
+    pub const UPDATE_IN_PROGRESS: &str = "UpdateInProgress";
+    /// Effect of [`UPDATE_IN_PROGRESS`].
+    pub const PREFER_NO_SCHEDULE: &str = "PreferNoSchedule";
+    /// Set by the node lifecycle controller for `spec.unschedulable`.
+    pub const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
+    /// Set by the node lifecycle controller.
+    pub const NOT_READY: &str = "node.kubernetes.io/not-ready";
+    /// Set by the node lifecycle controller.
+    pub const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
+}
+
+/// Files on a node that the reference's tools know.
+pub mod path {
+    /// Annotations for the Node, of the first boot.
+    pub const NODE_ANNOTATIONS: &str = "/etc/machine-config-daemon/node-annotations.json";
+    /// The rendered config that is applied: truth across reboots.
+    pub const CURRENT_CONFIG: &str = "/etc/machine-config-daemon/currentconfig";
+    /// The image that is applied: truth across reboots.
+    pub const CURRENT_IMAGE: &str = "/etc/machine-config-daemon/currentimage";
+    /// Where originals of replaced files are kept.
+    pub const ORIG_DIR: &str = "/etc/machine-config-daemon/orig";
+    /// Ending of a kept original under [`ORIG_DIR`].
+    pub const ORIG_SUFFIX: &str = ".mcdorig";
+    /// Where it is noted that a file had no original.
+    pub const NO_ORIG_DIR: &str = "/etc/machine-config-daemon/noorig";
+    /// Its presence asks for the config to be applied once more, validation aside.
+    pub const FORCE: &str = "/run/machine-config-daemon-force";
+    /// The whole MachineConfig as first boot receives it.
+    pub const ENCAPSULATED: &str = "/etc/ignition-machine-config-encapsulated.json";
+    /// Ending of [`ENCAPSULATED`] once it has been used.
+    pub const ENCAPSULATED_DONE_SUFFIX: &str = ".bak";
+    /// Keys for image signatures, whose change does not reboot.
+    pub const NO_REBOOT_GPG: &str = "/etc/machine-config-daemon/no-reboot/containers-gpg.pub";
+}
+
+/// Object names.
+pub mod object {
+    /// Rendered configs are `rendered-<pool>-<hash>`.
+    pub const RENDERED_PREFIX: &str = "rendered-";
+    /// The one MachineConfiguration, the one SlotLedger.
+    pub const CLUSTER: &str = "cluster";
+    /// The reference's ControllerConfig.
+    pub const CONTROLLER_CONFIG: &str = "machine-config-controller";
+    /// The reference's ClusterOperator: where it is, somebody else owns the nodes.
+    pub const CLUSTER_OPERATOR: &str = "machine-config";
+}
+
+/// Names of other projects whose word Windlass keeps.
+pub mod foreign {
+    /// On a Node, cluster-autoscaler: `true` keeps it from being scaled away. Set by us with our cordon.
+    pub const SCALE_DOWN_DISABLED: &str = "cluster-autoscaler.kubernetes.io/scale-down-disabled";
+    /// On a Pod, cluster-autoscaler: `false` asks not to be disturbed.
+    pub const SAFE_TO_EVICT: &str = "cluster-autoscaler.kubernetes.io/safe-to-evict";
+    /// On a Node, taint of cluster-autoscaler: the node is being taken away.
+    pub const AUTOSCALER_DELETING: &str = "ToBeDeletedByClusterAutoscaler";
+    /// On a Node or Pod, Karpenter: `true` keeps it from being disrupted. Set on Nodes by us with our cordon.
+    pub const KARPENTER_DO_NOT_DISRUPT: &str = "karpenter.sh/do-not-disrupt";
+    /// On a Node, taint of Karpenter: the node is being taken away.
+    pub const KARPENTER_DISRUPTED: &str = "karpenter.sh/disrupted";
+    /// On a Machine of Cluster API: keeps it from being remediated.
+    pub const CAPI_SKIP_REMEDIATION: &str = "cluster.x-k8s.io/skip-remediation";
+    /// On a Node, Cluster API: name of its Machine.
+    pub const CAPI_MACHINE: &str = "cluster.x-k8s.io/machine";
+    /// On a Node, Cluster API: namespace of its Machine.
+    pub const CAPI_NAMESPACE: &str = "cluster.x-k8s.io/cluster-namespace";
+    /// On a Node, taint of medik8s: the node is being maintained.
+    pub const MEDIK8S_DRAIN: &str = "medik8s.io/drain";
+    /// On a Pod: it mirrors a static pod of the kubelet, which no eviction removes.
+    pub const MIRROR_POD: &str = "kubernetes.io/config.mirror";
+    /// Taints by which somebody else says that a node is being taken away.
+    pub const TAKEN_AWAY_TAINTS: [&str; 3] =
+        [AUTOSCALER_DELETING, KARPENTER_DISRUPTED, MEDIK8S_DRAIN];
+}
