@@ -12,6 +12,7 @@
 //! | [`registries`] | whether a change of registries.conf needs a drain |
 //! | [`render`] | a pool's machine configs, checked and merged into its rendered config |
 //! | [`spec`] | the machine config as this room reads it |
+//! | [`split`] | the kubelet part and the rest |
 
 pub mod contents;
 pub mod ignition;
@@ -21,3 +22,4 @@ pub mod names;
 pub mod registries;
 pub mod render;
 pub mod spec;
+pub mod split;
