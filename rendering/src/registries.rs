@@ -175,7 +175,8 @@ struct Registry {
 #[serde(default, rename_all = "kebab-case")]
 struct Mirror {
     location: String,
-    pull_from_mirror: String,
+    #[serde(rename = "pull-from-mirror")]
+    pull: String,
     #[serde(rename = "insecure")]
     _insecure: bool,
 }
@@ -248,10 +249,7 @@ fn compare_registry(scope: &str, old: &Registry, new: &Registry) -> Option<Unsaf
                 scope: scope.to_owned(),
                 mirror: mirror.location.clone(),
             }),
-            Some(kept)
-                if kept.pull_from_mirror != mirror.pull_from_mirror
-                    && kept.pull_from_mirror != DIGEST_ONLY =>
-            {
+            Some(kept) if kept.pull != mirror.pull && kept.pull != DIGEST_ONLY => {
                 Some(Unsafe::MirrorOpened {
                     scope: scope.to_owned(),
                     mirror: mirror.location.clone(),
@@ -263,7 +261,7 @@ fn compare_registry(scope: &str, old: &Registry, new: &Registry) -> Option<Unsaf
         new.mirror
             .iter()
             .filter(|mirror| old.mirror_at(&mirror.location).is_none())
-            .find(|mirror| mirror.pull_from_mirror != DIGEST_ONLY && !new.mirror_by_digest_only)
+            .find(|mirror| mirror.pull != DIGEST_ONLY && !new.mirror_by_digest_only)
             .map(|mirror| Unsafe::MirrorAdded {
                 scope: scope.to_owned(),
                 mirror: mirror.location.clone(),
@@ -280,7 +278,7 @@ fn added_registry(scope: &str, registry: &Registry) -> Option<Unsafe> {
         registry
             .mirror
             .iter()
-            .all(|mirror| mirror.pull_from_mirror == DIGEST_ONLY)
+            .all(|mirror| mirror.pull == DIGEST_ONLY)
     };
     (!closed).then(|| Unsafe::RegistryAdded {
         scope: scope.to_owned(),
@@ -326,7 +324,7 @@ fn first_repeated_list(text: &str) -> Option<(usize, usize)> {
     let repeated = errors
         .iter()
         .filter(|error| error.message() == "duplicate key")
-        .filter_map(|error| error.span());
+        .filter_map(toml::de::Error::span);
     repeated.filter_map(|span| text.get(span)).find_map(|name| {
         let (key, value) = table
             .get_ref()

@@ -24,7 +24,12 @@ pub mod files;
 pub mod report;
 pub mod self_check;
 
+mod disruption;
+mod ignition_validate;
 mod kargs;
+mod machine_config;
+mod merge;
+mod reconcilable;
 mod registries;
 
 use serde_json::Value;
@@ -59,10 +64,22 @@ pub trait Corpus: Sync {
     fn normalise(&self, value: &mut Value) {
         let _ = value;
     }
+
+    /// Top-level fields that Windlass always answers and that only some cases expect.
+    fn answers_if_expected(&self) -> &'static [&'static str] {
+        &[]
+    }
 }
 
 /// Every corpus that Windlass answers.
-pub const CORPORA: &[&dyn Corpus] = &[&kargs::Kargs, &registries::Registries];
+pub const CORPORA: &[&dyn Corpus] = &[
+    &disruption::Disruption,
+    &ignition_validate::IgnitionValidate,
+    &kargs::Kargs,
+    &merge::Merge,
+    &reconcilable::Reconcilable,
+    &registries::Registries,
+];
 
 /// The corpus of a case, from its id.
 pub fn corpus_of(id: &str) -> Option<&'static dyn Corpus> {

@@ -1,6 +1,13 @@
 //! `registries`: does a change of registries.conf need a drain.
 
-use anyhow::Context;
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use anyhow::{Context, bail};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use rendering::contents::{self, Contents};
+use rendering::ignition::config::Resource;
 use rendering::registries;
 use serde_json::{Value, json};
 
@@ -14,19 +21,28 @@ impl Corpus for Registries {
     }
 
     fn answer(&self, input: &Value) -> anyhow::Result<Value> {
-        // `compression` says how the texts lie in the config; Windlass unpacks before it judges.
-        let text = |field: &str| -> anyhow::Result<Option<String>> {
-            serde_json::from_value(input[field].clone()).context(field.to_owned())
+        let packed = input["compression"] == "gzip";
+        let stored = |field: &str| -> anyhow::Result<Option<Vec<u8>>> {
+            let text: Option<String> =
+                serde_json::from_value(input[field].clone()).context(field.to_owned())?;
+            text.map(|text| {
+                if packed {
+                    as_stored(text.as_bytes())
+                } else {
+                    Ok(text.into_bytes())
+                }
+            })
+            .transpose()
         };
-        let (before, after) = (text("before")?, text("after")?);
-        let verdict = registries::judge(
-            before.as_deref().map(str::as_bytes),
-            after.as_deref().map(str::as_bytes),
-        );
-        Ok(match verdict {
-            Ok(verdict) => json!({"safe": verdict.is_safe(), "drainRequired": !verdict.is_safe()}),
-            Err(error) => json!({"error": error.to_string()}),
-        })
+        let (before, after) = (stored("before")?, stored("after")?);
+        Ok(
+            match registries::judge(before.as_deref(), after.as_deref()) {
+                Ok(verdict) => {
+                    json!({"safe": verdict.is_safe(), "drainRequired": !verdict.is_safe()})
+                }
+                Err(error) => json!({"error": error.to_string()}),
+            },
+        )
     }
 
     fn strictness(&self, path: &str, _: &Value) -> Strictness {
@@ -34,5 +50,24 @@ impl Corpus for Registries {
             "error" => Strictness::Wording,
             _ => Strictness::Exact,
         }
+    }
+}
+
+/// The text as it comes out of a config that stores it compressed: this is where Windlass unpacks.
+fn as_stored(text: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(text)?;
+    let mut source = "data:,".to_owned();
+    for byte in gzip.finish()? {
+        write!(source, "%{byte:02X}")?;
+    }
+    let resource = Resource {
+        compression: Some("gzip".to_owned()),
+        source: Some(source),
+        ..Resource::default()
+    };
+    match contents::contents(&resource)? {
+        Contents::Inline(bytes) => Ok(bytes),
+        Contents::Remote(_) => bail!("a data URL is not fetched"),
     }
 }

@@ -36,22 +36,21 @@ pub struct Telling {
 impl Report {
     /// Judges one case and counts it. A case of no known corpus fails under the name that its id gives.
     pub fn judge(&mut self, case: &Case) {
-        let (name, verdict) = match corpus_of(&case.id) {
-            Some(corpus) => (corpus.name().to_owned(), judge(corpus, case)),
-            None => {
-                let name = case
-                    .id
-                    .rsplit_once('-')
-                    .map_or(case.id.as_str(), |(name, _)| name);
-                let what = "Windlass answers no corpus of this name".to_owned();
-                (
-                    name.to_owned(),
-                    Verdict::Failed(vec![Mismatch {
-                        path: "id".to_owned(),
-                        what,
-                    }]),
-                )
-            }
+        let (name, verdict) = if let Some(corpus) = corpus_of(&case.id) {
+            (corpus.name().to_owned(), judge(corpus, case))
+        } else {
+            let name = case
+                .id
+                .rsplit_once('-')
+                .map_or(case.id.as_str(), |(name, _)| name);
+            let what = "Windlass answers no corpus of this name".to_owned();
+            (
+                name.to_owned(),
+                Verdict::Failed(vec![Mismatch {
+                    path: "id".to_owned(),
+                    what,
+                }]),
+            )
         };
         let tally = self.corpora.entry(name).or_default();
         match verdict {

@@ -1,8 +1,9 @@
 //! Proof that a wrong answer would be seen.
 //!
 //! Each kind of field of `expected` is altered once in each way that its type allows, in the first case that has it
-//! and passes as it is; the comparison has to fail then. Free wording is altered by emptying the answer's side of it:
-//! the field is taken away.
+//! and passes as it is; the comparison has to fail then. Where a deviation holds, it is the prediction that is
+//! altered. Free wording is only ever taken away. A kind that no passing case has was not proven, and counts as
+//! unseen.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::case::{Case, Verdict, judge};
 use super::comparison::{Place, Strictness, compare};
-use super::{Corpus, corpus_of};
+use super::{Corpus, corpus_of, deviations};
 
 /// One way to make an expectation wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,15 +60,29 @@ impl Outcome {
     }
 }
 
+/// A corpus, a kind of field, and a way to alter it.
+type Trial = (&'static str, String, Alteration);
+
 /// Alters each kind of field of `expected` once, over all these cases.
 pub fn check(cases: &[Case]) -> Outcome {
     let mut outcome = Outcome::default();
-    let mut done: BTreeSet<(&str, String, Alteration)> = BTreeSet::new();
+    let (mut met, mut tried) = (BTreeMap::new(), BTreeSet::new());
     for case in cases {
-        let Some(corpus) = corpus_of(&case.id) else {
-            continue;
-        };
-        check_case(corpus, case, &mut done, &mut outcome);
+        match corpus_of(&case.id) {
+            Some(corpus) => check_case(corpus, case, &mut met, &mut tried, &mut outcome),
+            None => outcome.unseen.push(format!(
+                "{}: Windlass answers no corpus of this name",
+                case.id
+            )),
+        }
+    }
+    for (trial, id) in met.iter().filter(|(trial, _)| !tried.contains(*trial)) {
+        let (corpus, kind, alteration) = trial;
+        let what = format!(
+            "{corpus}: {kind} {} was never tried ({id} has it)",
+            alteration.describe()
+        );
+        outcome.unseen.push(what);
     }
     outcome
 }
@@ -75,24 +90,33 @@ pub fn check(cases: &[Case]) -> Outcome {
 fn check_case(
     corpus: &'static dyn Corpus,
     case: &Case,
-    done: &mut BTreeSet<(&'static str, String, Alteration)>,
+    met: &mut BTreeMap<Trial, String>,
+    tried: &mut BTreeSet<Trial>,
     outcome: &mut Outcome,
 ) {
-    let new = alterations(corpus, &case.expected)
+    let Ok(prediction) = deviations::predict(corpus.name(), &case.input, &case.expected) else {
+        return;
+    };
+    let trials: Vec<(Place, Trial, Value)> = alterations(corpus, &prediction.expected)
         .into_iter()
-        .filter(|(place, alteration, _)| {
-            !done.contains(&(corpus.name(), place.kind.clone(), *alteration))
+        .map(|(place, way, altered)| {
+            let trial = (corpus.name(), place.kind.clone(), way);
+            (place, trial, altered)
         })
-        .collect::<Vec<_>>();
-    // A case under a deviation is compared with a prediction, which need not take over what was altered.
-    if new.is_empty() || judge(corpus, case) != (Verdict::Passed { rules: Vec::new() }) {
+        .filter(|(_, trial, _)| !tried.contains(trial))
+        .collect();
+    for (_, trial, _) in &trials {
+        met.entry(trial.clone()).or_insert_with(|| case.id.clone());
+    }
+    if trials.is_empty() || !matches!(judge(corpus, case), Verdict::Passed { .. }) {
         return;
     }
     let Ok(answer) = corpus.answer(&case.input) else {
         return;
     };
-    for (place, alteration, altered) in new {
-        if !done.insert((corpus.name(), place.kind.clone(), alteration)) {
+    for (place, trial, altered) in trials {
+        let alteration = trial.2;
+        if same_meaning(corpus, &prediction.expected, &altered) || !tried.insert(trial) {
             continue;
         }
         *outcome.seen.entry(corpus.name().to_owned()).or_default() += 1;
@@ -106,6 +130,14 @@ fn check_case(
             outcome.unseen.push(what);
         }
     }
+}
+
+/// Whether the corpus takes two expectations for the same: what was altered is free there, and proves nothing.
+fn same_meaning(corpus: &dyn Corpus, one: &Value, other: &Value) -> bool {
+    let (mut one, mut other) = (one.clone(), other.clone());
+    corpus.normalise(&mut one);
+    corpus.normalise(&mut other);
+    one == other
 }
 
 /// Every alteration of an expectation, with the expectation that it gives.
@@ -139,9 +171,11 @@ fn collect(
     } else {
         ways_to_alter(value, strictness)
     };
-    if pointer
-        .rsplit_once('/')
-        .is_some_and(|(_, last)| last.parse::<usize>().is_err())
+    let optional = corpus.answers_if_expected().contains(&place.path.as_str());
+    if !optional
+        && pointer
+            .rsplit_once('/')
+            .is_some_and(|(_, last)| last.parse::<usize>().is_err())
     {
         ways.push(Alteration::DropField);
     }
@@ -224,7 +258,7 @@ fn alter(whole: &mut Value, pointer: &str, way: Alteration) -> bool {
         (Alteration::AddItem, Value::Array(list)) => list.push(json!("~")),
         (Alteration::SwapItems, Value::Array(list)) if list.len() > 1 => list.swap(0, 1),
         (Alteration::AddField, Value::Object(object)) => {
-            drop(object.insert("~".to_owned(), json!("~")))
+            drop(object.insert("~".to_owned(), json!("~")));
         }
         _ => return false,
     }

@@ -6,6 +6,7 @@
 //!
 //! Each rule has a section of the same name in `docs/deviations.md`, which says why; a test holds the two together.
 
+mod ignition;
 mod registries;
 
 use serde_json::Value;
@@ -26,7 +27,11 @@ pub struct Rule {
 }
 
 /// Every rule, in the order in which they are applied.
-pub const RULES: &[Rule] = &[registries::GZIP_IS_READ];
+pub const RULES: &[Rule] = &[
+    ignition::SPEC2_IS_REFUSED,
+    ignition::SPEC2_IS_NOT_MERGED,
+    registries::GZIP_IS_READ,
+];
 
 /// What Windlass is expected to answer to a case.
 #[derive(Debug, Clone, PartialEq)]
