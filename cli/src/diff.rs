@@ -48,7 +48,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let news = sides(&new, args.pool.as_deref(), &args.new)?;
     let mut compared = Vec::new();
     for new in &news {
-        let old = olds.iter().find(|old| old.pool == new.pool || olds.len() == 1 && news.len() == 1);
+        let old = olds
+            .iter()
+            .find(|old| old.pool == new.pool || olds.len() == 1 && news.len() == 1);
         compared.push(compare(old, new, &policy)?);
     }
     let gone: BTreeSet<&str> = olds
@@ -64,7 +66,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Output::Text => {
             let mut text: String = compared.iter().map(Compared::text).collect();
             for pool in gone {
-                text.push_str(&format!("pool {pool}: gone; its nodes are left as they are\n"));
+                text.push_str(&format!(
+                    "pool {pool}: gone; its nodes are left as they are\n"
+                ));
             }
             print_text(&text)
         }
@@ -79,7 +83,9 @@ fn policy(args: &Args, new: &Inputs) -> Result<Policy> {
         )?,
         None => new.policy.clone(),
     };
-    given.as_ref().map_or_else(|| Ok(Policy::built_in()), merged)
+    given
+        .as_ref()
+        .map_or_else(|| Ok(Policy::built_in()), merged)
 }
 
 fn merged(configuration: &MachineConfiguration) -> Result<Policy> {
@@ -95,13 +101,19 @@ fn sides(inputs: &Inputs, pool: Option<&str>, path: &Path) -> Result<Vec<Side>> 
         && inputs.pools.is_empty()
         && (is_rendered(only) || path.is_file())
     {
-        return Ok(vec![Side { pool: None, config: Configuration::read_source(&MachineConfig::from(only))? }]);
+        return Ok(vec![Side {
+            pool: None,
+            config: Configuration::read_source(&MachineConfig::from(only))?,
+        }]);
     }
     let mut sides = Vec::new();
     for (name, configs) in inputs.by_pool()? {
         if pool.is_none_or(|wanted| wanted == name) {
             let rendered = inputs.render(&name, &configs)?;
-            sides.push(Side { pool: Some(name), config: Configuration::read(&rendered.config)? });
+            sides.push(Side {
+                pool: Some(name),
+                config: Configuration::read(&rendered.config)?,
+            });
         }
     }
     if sides.is_empty() {
@@ -124,8 +136,8 @@ fn compare(old: Option<&Side>, new: &Side, policy: &Policy) -> Result<Compared> 
     let before = old.map(|side| &side.config);
     let changes = Changes::between(before, &new.config);
     let disruption = disruption::judge(before, &new.config, &changes, policy)?;
-    let refused = before
-        .and_then(|before| reconcilable(before, &new.config, &Capabilities::reference()).err())
+    let refused = reconcilable(before, &new.config, &Capabilities::reference())
+        .err()
         .map(|refusal| refusal.to_string());
     Ok(Compared {
         pool: new.pool.clone(),
@@ -156,7 +168,11 @@ impl Compared {
         if let Some(pool) = &self.pool {
             text.push_str(&format!("pool {pool}\n"));
         }
-        text.push_str(&format!("  from  {}\n  to    {}\n", self.old.as_deref().unwrap_or("nothing"), self.new));
+        text.push_str(&format!(
+            "  from  {}\n  to    {}\n",
+            self.old.as_deref().unwrap_or("nothing"),
+            self.new
+        ));
         if self.changes.is_empty() {
             text.push_str("  nothing changes\n");
             return text;
@@ -164,8 +180,17 @@ impl Compared {
         for line in self.changes.to_string().lines() {
             text.push_str(&format!("  {line}\n"));
         }
-        let actions: Vec<String> = self.disruption.actions.iter().map(ToString::to_string).collect();
-        let actions = if actions.is_empty() { "nothing".to_owned() } else { actions.join(", ") };
+        let actions: Vec<String> = self
+            .disruption
+            .actions
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let actions = if actions.is_empty() {
+            "nothing".to_owned()
+        } else {
+            actions.join(", ")
+        };
         text.push_str(&format!("  on each node: {actions}\n"));
         match self.disruption.drain.first() {
             Some(reason) => text.push_str(&format!("  drained first: {reason}\n")),

@@ -46,7 +46,9 @@ impl Manifest {
 pub(crate) fn load(path: &Path) -> Result<Vec<Manifest>> {
     if path == Path::new("-") {
         let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).context("reading manifests from standard input")?;
+        std::io::stdin()
+            .read_to_string(&mut text)
+            .context("reading manifests from standard input")?;
         return documents("standard input", &text);
     }
     let mut files = Vec::new();
@@ -54,12 +56,15 @@ pub(crate) fn load(path: &Path) -> Result<Vec<Manifest>> {
     files.sort();
     let mut manifests = Vec::new();
     for file in files {
-        let text =
-            fs::read_to_string(&file).with_context(|| format!("reading manifests from {}", file.display()))?;
+        let text = fs::read_to_string(&file)
+            .with_context(|| format!("reading manifests from {}", file.display()))?;
         manifests.extend(documents(&file.display().to_string(), &text)?);
     }
     if manifests.is_empty() {
-        bail!("no manifest (.yaml, .yml, .json) lies in {}", path.display());
+        bail!(
+            "no manifest (.yaml, .yml, .json) lies in {}",
+            path.display()
+        );
     }
     Ok(manifests)
 }
@@ -75,11 +80,16 @@ pub(crate) fn documents(at: &str, text: &str) -> Result<Vec<Manifest>> {
             Value::Null => {}
             Value::Object(ref object) if object.get("kind").is_some_and(|kind| kind == "List") => {
                 let items = value["items"].as_array().cloned().unwrap_or_default();
-                manifests.extend(items.into_iter().map(|value| Manifest { at: at.clone(), value }));
+                manifests.extend(items.into_iter().map(|value| Manifest {
+                    at: at.clone(),
+                    value,
+                }));
             }
             Value::Object(_) => manifests.push(Manifest { at, value }),
             Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-                bail!("{at} is no Kubernetes object: a mapping with apiVersion, kind and metadata is needed")
+                bail!(
+                    "{at} is no Kubernetes object: a mapping with apiVersion, kind and metadata is needed"
+                )
             }
         }
     }
@@ -88,18 +98,26 @@ pub(crate) fn documents(at: &str, text: &str) -> Result<Vec<Manifest>> {
 
 fn collect(path: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> {
     if depth > FOLDER_DEPTH_MAX {
-        bail!("{} lies deeper than {FOLDER_DEPTH_MAX} folders; is it a loop of links?", path.display());
+        bail!(
+            "{} lies deeper than {FOLDER_DEPTH_MAX} folders; is it a loop of links?",
+            path.display()
+        );
     }
-    let about = fs::metadata(path).with_context(|| format!("looking for manifests at {}", path.display()))?;
+    let about = fs::metadata(path)
+        .with_context(|| format!("looking for manifests at {}", path.display()))?;
     if about.is_file() {
         files.push(path.to_owned());
         return Ok(());
     }
     for entry in fs::read_dir(path).with_context(|| format!("listing {}", path.display()))? {
-        let path = entry.with_context(|| format!("listing {}", path.display()))?.path();
-        let manifest = path
-            .extension()
-            .is_some_and(|extension| ["yaml", "yml", "json"].iter().any(|known| extension == *known));
+        let path = entry
+            .with_context(|| format!("listing {}", path.display()))?
+            .path();
+        let manifest = path.extension().is_some_and(|extension| {
+            ["yaml", "yml", "json"]
+                .iter()
+                .any(|known| extension == *known)
+        });
         if path.is_dir() || manifest {
             collect(&path, depth + 1, files)?;
         }
@@ -125,6 +143,11 @@ mod tests {
     fn what_is_no_object_is_refused_by_its_place() {
         let error = documents("some.yaml", "just words").unwrap_err();
 
-        assert!(error.to_string().starts_with("some.yaml, document 1 is no Kubernetes object"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .starts_with("some.yaml, document 1 is no Kubernetes object"),
+            "{error}"
+        );
     }
 }

@@ -57,7 +57,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Output::Text => {
             let mut text = String::new();
             for (pool, sources, size, object) in shown {
-                text.push_str(&format!("---\n# pool {pool}: {size} bytes, from {}\n", sources.join(", ")));
+                text.push_str(&format!(
+                    "---\n# pool {pool}: {size} bytes, from {}\n",
+                    sources.join(", ")
+                ));
                 text.push_str(&serde_saphyr::to_string(&object)?);
             }
             print_text(&text)

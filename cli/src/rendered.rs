@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use api::names::object::ROLE;
+use api::names::label::ROLE;
 use api::{MachineConfig, MachineConfigPool, MachineConfiguration};
 use kube::ResourceExt as _;
-use kube::core::Selector;
+use kube::core::{Selector, SelectorExt as _};
 use rendering::merge::{Images, Rules};
 use rendering::render::{Rendered, render};
 
@@ -29,7 +29,11 @@ impl Inputs {
 
     /// Picks them out of manifests that have been read.
     pub(crate) fn of(manifests: &[Manifest]) -> Result<Self> {
-        let mut inputs = Self { machine_configs: Vec::new(), pools: Vec::new(), policy: None };
+        let mut inputs = Self {
+            machine_configs: Vec::new(),
+            pools: Vec::new(),
+            policy: None,
+        };
         for manifest in manifests {
             match manifest.kind() {
                 "MachineConfig" => inputs.machine_configs.push(manifest.read()?),
@@ -44,7 +48,10 @@ impl Inputs {
     /// The machine configs of each pool. Without pools among the manifests, each role is one, and every role but
     /// the control plane's inherits the workers' (machine-config.md 2.2).
     pub(crate) fn by_pool(&self) -> Result<BTreeMap<String, Vec<&MachineConfig>>> {
-        let sources = self.machine_configs.iter().filter(|config| !is_rendered(config));
+        let sources = self
+            .machine_configs
+            .iter()
+            .filter(|config| !is_rendered(config));
         if self.pools.is_empty() {
             return Ok(self.by_role());
         }
@@ -52,11 +59,17 @@ impl Inputs {
         for pool in &self.pools {
             let name = pool.name_any();
             let Some(selector) = pool.spec.machine_config_selector.clone() else {
-                bail!("MachineConfigPool {name} has no spec.machineConfigSelector, so it selects no machine config");
+                bail!(
+                    "MachineConfigPool {name} has no spec.machineConfigSelector, so it selects no machine config"
+                );
             };
-            let selector = Selector::try_from(selector)
-                .with_context(|| format!("reading spec.machineConfigSelector of MachineConfigPool {name}"))?;
-            let selected = sources.clone().filter(|config| selector.matches(config.labels())).collect();
+            let selector = Selector::try_from(selector).with_context(|| {
+                format!("reading spec.machineConfigSelector of MachineConfigPool {name}")
+            })?;
+            let selected = sources
+                .clone()
+                .filter(|config| selector.matches(config.labels()))
+                .collect();
             by_pool.insert(name, selected);
         }
         Ok(by_pool)
@@ -68,14 +81,20 @@ impl Inputs {
             .iter()
             .filter_map(|config| config.labels().get(ROLE).map(|role| (role.clone(), ())))
             .collect();
-        let inherits = |pool: &str, role: &str| pool == role || (role == "worker" && pool != "master");
+        let inherits =
+            |pool: &str, role: &str| pool == role || (role == "worker" && pool != "master");
         roles
             .into_keys()
             .map(|pool| {
                 let selected = self
                     .machine_configs
                     .iter()
-                    .filter(|config| config.labels().get(ROLE).is_some_and(|role| inherits(&pool, role)))
+                    .filter(|config| {
+                        config
+                            .labels()
+                            .get(ROLE)
+                            .is_some_and(|role| inherits(&pool, role))
+                    })
                     .collect();
                 (pool, selected)
             })

@@ -60,6 +60,37 @@ pub struct MachineConfigSpec {
     pub os_image_url: String,
 }
 
+impl From<&api::MachineConfig> for MachineConfig {
+    fn from(object: &api::MachineConfig) -> Self {
+        // Name every field: a new one must be carried over here before this compiles.
+        let api::MachineConfigSpec {
+            base_os_extensions_container_image,
+            config,
+            extensions,
+            fips,
+            kernel_arguments,
+            kernel_type,
+            os_image_url,
+        } = object.spec.clone();
+        let metadata = object.metadata.clone();
+        Self {
+            name: metadata.name.unwrap_or_default(),
+            labels: metadata.labels.unwrap_or_default(),
+            annotations: metadata.annotations.unwrap_or_default(),
+            spec: MachineConfigSpec {
+                base_os_extensions_container_image: base_os_extensions_container_image
+                    .unwrap_or_default(),
+                config,
+                extensions,
+                fips,
+                kernel_arguments,
+                kernel_type: kernel_type.unwrap_or_default(),
+                os_image_url: os_image_url.unwrap_or_default(),
+            },
+        }
+    }
+}
+
 fn null_is_empty<'de, D: serde::Deserializer<'de>>(list: D) -> Result<Vec<String>, D::Error> {
     Ok(Option::<Vec<String>>::deserialize(list)?.unwrap_or_default())
 }

@@ -1,27 +1,23 @@
 //! The house's own chores: `cargo xtask <chore>`.
 
+mod checks;
 mod conformance;
+mod tidy;
+mod tools;
 
 use std::env;
-use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context as _, bail};
 
-const USAGE: &str = "usage: cargo xtask conformance";
+const USAGE: &str = "usage: cargo xtask test [CHECK...] | tidy | conformance";
 
 fn main() -> anyhow::Result<()> {
-    let chore = env::args().nth(1).context(USAGE)?;
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let (chore, rest) = arguments.split_first().context(USAGE)?;
     match chore.as_str() {
-        "conformance" => conformance::run(&root()?),
+        "test" => checks::run(rest),
+        "tidy" => tidy::run(tools::root()),
+        "conformance" => conformance::run(tools::root()),
         other => bail!("there is no chore {other:?}; {USAGE}"),
     }
-}
-
-/// The workspace's root: the folder above this package.
-fn root() -> anyhow::Result<PathBuf> {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    Ok(here
-        .parent()
-        .context("xtask lies in the workspace")?
-        .to_owned())
 }

@@ -1,0 +1,119 @@
+//! `cargo xtask test`: everything that a landing must pass, in the order in which it fails soonest.
+
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{conformance, tidy, tools};
+
+/// One named check.
+type Check = (&'static str, fn() -> Result<()>);
+
+const CHECKS: [Check; 8] = [
+    ("format", format),
+    ("tidy", || tidy::run(tools::root())),
+    ("licences and duplicates", deny),
+    ("lints", lints),
+    ("tests", tests),
+    ("conformance", || conformance::run(tools::root())),
+    ("demo", demo),
+    ("book", book),
+];
+
+/// Runs every check, or those that are named.
+pub(crate) fn run(only: &[String]) -> Result<()> {
+    if let Some(unknown) = only
+        .iter()
+        .find(|name| !CHECKS.iter().any(|(known, _)| known == name))
+    {
+        let known: Vec<&str> = CHECKS.iter().map(|(name, _)| *name).collect();
+        bail!(
+            "no check is called `{unknown}`; there are: {}",
+            known.join(", ")
+        );
+    }
+    let mut took = Vec::new();
+    for (name, check) in CHECKS {
+        if !only.is_empty() && !only.iter().any(|wanted| wanted == name) {
+            continue;
+        }
+        eprintln!("== {name}");
+        let started = tools::stopwatch();
+        check().with_context(|| {
+            format!("the check `{name}` failed; alone: cargo xtask test '{name}'")
+        })?;
+        took.push((name, started.elapsed()));
+    }
+    let sum: Duration = took.iter().map(|(_, time)| *time).sum();
+    for (name, time) in &took {
+        eprintln!("{:>7.1} s  {name}", time.as_secs_f64());
+    }
+    eprintln!(
+        "{:>7.1} s  all {} checks passed",
+        sum.as_secs_f64(),
+        took.len()
+    );
+    Ok(())
+}
+
+fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO"));
+    command.args(arguments).current_dir(tools::root());
+    command
+}
+
+fn format() -> Result<()> {
+    tools::run(&mut cargo(&["fmt", "--all", "--check"]))
+}
+
+fn lints() -> Result<()> {
+    tools::run(&mut cargo(&[
+        "clippy",
+        "--quiet",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "--deny",
+        "warnings",
+    ]))
+}
+
+fn tests() -> Result<()> {
+    tools::run(&mut cargo(&["test", "--workspace"]))
+}
+
+fn deny() -> Result<()> {
+    tools::run(
+        Command::new(tools::cargo_deny()?)
+            .args(["--offline", "check", "licenses", "bans", "sources"])
+            .current_dir(tools::root()),
+    )
+}
+
+/// The README's first command, judged by its own verdict.
+fn demo() -> Result<()> {
+    let output = cargo(&["run", "--quiet", "--release", "--", "demo", "-o", "json"])
+        .stderr(std::process::Stdio::inherit())
+        .output()
+        .context("running the demo")?;
+    let verdict: serde_json::Value = serde_json::from_slice(&output.stdout)
+        .context("reading the demo's verdict: its standard output is not one JSON object")?;
+    let clean = verdict["converged"] == true && verdict["violations"] == 0;
+    if !(output.status.success() && clean) {
+        bail!("the demo ended with {} and says {verdict:#}", output.status);
+    }
+    eprintln!(
+        "demo: {} nodes, {} s, no violation",
+        verdict["nodes"], verdict["duration_seconds"]
+    );
+    Ok(())
+}
+
+fn book() -> Result<()> {
+    tools::run(
+        Command::new(tools::mdbook()?)
+            .arg("build")
+            .current_dir(tools::root()),
+    )
+}
