@@ -94,6 +94,7 @@ fn finish(
         .labels
         .get_or_insert_default()
         .insert(label::OWNER.to_owned(), label::OWNER_WINDLASS.to_owned());
+    crd.spec.names.list_kind = Some(format!("{}List", crd.spec.names.kind));
     for schema in root(&mut crd) {
         schema.title = None;
         settle(schema);

@@ -23,6 +23,8 @@ pub mod operator;
 pub mod requests;
 mod schema;
 pub mod windlass;
+#[cfg(feature = "yaml")]
+pub mod yaml;
 
 pub use crds::{Bundle, bundle, crds};
 pub use machineconfiguration::{

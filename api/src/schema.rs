@@ -22,7 +22,7 @@ pub(crate) fn any_object(_: &mut SchemaGenerator) -> Schema {
 
 /// An integer or a string, such as `3` or `"10%"`.
 pub(crate) fn int_or_string(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({"anyOf": [{"type": "integer"}, {"type": "string"}], "x-kubernetes-int-or-string": true})
+    json_schema!({"x-kubernetes-int-or-string": true})
 }
 
 /// A list of strings that one writer replaces whole.

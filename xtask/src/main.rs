@@ -1,6 +1,7 @@
 //! The house's own chores: `cargo xtask <chore>`.
 
 mod checks;
+mod codegen;
 mod conformance;
 mod tidy;
 mod tools;
@@ -9,7 +10,7 @@ use std::env;
 
 use anyhow::{Context as _, bail};
 
-const USAGE: &str = "usage: cargo xtask test [CHECK...] | tidy | conformance";
+const USAGE: &str = "usage: cargo xtask test [CHECK...] | tidy | conformance | codegen [--check]";
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -18,6 +19,7 @@ fn main() -> anyhow::Result<()> {
         "test" => checks::run(rest),
         "tidy" => tidy::run(tools::root()),
         "conformance" => conformance::run(tools::root()),
+        "codegen" => codegen::run(tools::root(), rest),
         other => bail!("there is no chore {other:?}; {USAGE}"),
     }
 }

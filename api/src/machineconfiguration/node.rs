@@ -140,7 +140,7 @@ pub struct ConfigVersion {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MachineConfigNodeStatus {
-    /// Conditions, by the types of [`crate::conditions::node`].
+    /// What holds of it, by type.
     #[serde(
         default,
         skip_serializing_if = "Vec::is_empty",

@@ -121,6 +121,7 @@ pub struct MachineConfigPoolSpec {
 /// A rendered config by name, and the machine configs that it was made of.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct PoolConfiguration {
     /// Name of the rendered config; empty if there is none yet.
     #[serde(
@@ -176,7 +177,7 @@ pub struct MachineConfigPoolStatus {
     )]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub cert_expirys: Vec<CertExpiry>,
-    /// Conditions, by the types of [`crate::conditions::pool`].
+    /// What holds of it, by type.
     #[serde(
         default,
         skip_serializing_if = "Vec::is_empty",
@@ -301,6 +302,7 @@ fn pool_synchronizers(_: &mut SchemaGenerator) -> Schema {
     };
     json_schema!({
         "type": "array",
+        "maxItems": 16,
         "x-kubernetes-list-type": "map",
         "x-kubernetes-list-map-keys": ["poolSynchronizerType"],
         "items": {

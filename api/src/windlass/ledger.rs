@@ -46,6 +46,8 @@ pub struct SlotLedgerSpec {
 }
 
 /// A node with a slot.
+///
+/// A holder that was rebuilt from its Node may know neither pool nor config; both are then empty.
 #[derive(
     Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -58,12 +60,12 @@ pub struct Holder {
     #[schemars(length(min = 1, max = 128))]
     pub uid: String,
     /// The pool whose budget the slot is of.
-    #[schemars(schema_with = "crate::schema::dns_subdomain")]
+    #[schemars(length(max = 253))]
     pub pool: String,
     /// The intent of the assignment that the slot was taken for.
     #[schemars(schema_with = "crate::schema::generation")]
     pub intent: i64,
     /// The rendered config of that assignment.
-    #[schemars(schema_with = "crate::schema::dns_subdomain")]
+    #[schemars(length(max = 253))]
     pub config: String,
 }

@@ -110,7 +110,7 @@ pub struct DrainPolicy {
     pub respect_do_not_disrupt: Option<bool>,
 }
 
-/// What follows a drain that has taken too long. None of them evicts past a budget.
+/// What follows a drain that has taken too long; nothing evicts past a budget. Default Wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum OnDrainTimeout {
     /// Keep waiting, and say so.
@@ -171,7 +171,7 @@ pub struct KubeletGate {
     pub expected_instances: Option<i32>,
 }
 
-/// Whether a machine's own API packages must be upgraded before its kubelet.
+/// Whether a machine's own API packages must be upgraded before its kubelet. Default Auto.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum MachinePackages {
     /// On rhel, centos, rocky and almalinux.
@@ -187,7 +187,7 @@ pub enum MachinePackages {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RolloutPolicyStatus {
-    /// Conditions, by the types of [`crate::conditions::policy`].
+    /// What holds of it, by type.
     #[serde(
         default,
         skip_serializing_if = "Vec::is_empty",
