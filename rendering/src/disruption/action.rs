@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use api::operator::{DisruptionAction, DisruptionActionType as Type};
 use serde::{Deserialize, Serialize};
 
 use super::policy::PolicyError;
@@ -9,7 +10,7 @@ use super::policy::PolicyError;
 /// Longest name of a unit; systemd's limit.
 const MAX_UNIT_NAME: usize = 255;
 /// The endings of systemd's unit types.
-const UNIT_TYPES: [&str; 11] = [
+const UNIT_TYPES: [&str; 12] = [
     "service",
     "socket",
     "device",
@@ -20,12 +21,13 @@ const UNIT_TYPES: [&str; 11] = [
     "path",
     "timer",
     "slice",
+    "snapshot",
     "scope",
 ];
 
 /// One thing done to a node after a change has been written to it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "RawAction", into = "RawAction")]
+#[serde(try_from = "DisruptionAction", into = "DisruptionAction")]
 pub enum Action {
     /// Nothing.
     None,
@@ -44,80 +46,51 @@ pub enum Action {
     Special,
 }
 
-/// An action as the API writes it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawAction {
-    #[serde(rename = "type")]
-    kind: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    reload: Option<Service>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    restart: Option<Service>,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Service {
-    service_name: String,
-}
-
-impl TryFrom<RawAction> for Action {
+impl TryFrom<DisruptionAction> for Action {
     type Error = PolicyError;
 
-    fn try_from(raw: RawAction) -> Result<Self, PolicyError> {
+    fn try_from(action: DisruptionAction) -> Result<Self, PolicyError> {
         let misplaced = [
-            ("reload", "Reload", raw.reload.is_some()),
-            ("restart", "Restart", raw.restart.is_some()),
+            ("reload", Type::Reload, action.reload.is_some()),
+            ("restart", Type::Restart, action.restart.is_some()),
         ]
         .into_iter()
-        .find(|(_, kind, given)| *given != (raw.kind == *kind));
+        .find(|(_, kind, given)| *given != (action.type_ == *kind));
         if let Some((field, kind, _)) = misplaced {
             return Err(PolicyError::ServiceMisplaced { field, kind });
         }
-        let service = raw
+        let service = action
             .reload
-            .or(raw.restart)
+            .or(action.restart)
             .map(|service| service.service_name);
         if let Some(found) = service.as_ref().filter(|name| !is_unit_name(name)) {
             return Err(PolicyError::UnitName {
                 found: found.clone(),
             });
         }
-        match (raw.kind.as_str(), service) {
-            ("None", _) => Ok(Self::None),
-            ("Reboot", _) => Ok(Self::Reboot),
-            ("Drain", _) => Ok(Self::Drain),
-            ("DaemonReload", _) => Ok(Self::DaemonReload),
-            ("Special", _) => Ok(Self::Special),
-            ("Reload", Some(service)) => Ok(Self::Reload(service)),
-            ("Restart", Some(service)) => Ok(Self::Restart(service)),
-            _ => Err(PolicyError::UnknownAction { found: raw.kind }),
-        }
+        Ok(match (action.type_, service) {
+            (Type::Reload, Some(service)) => Self::Reload(service),
+            (Type::Restart, Some(service)) => Self::Restart(service),
+            (Type::Reboot, _) => Self::Reboot,
+            (Type::Drain, _) => Self::Drain,
+            (Type::DaemonReload, _) => Self::DaemonReload,
+            (Type::Special, _) => Self::Special,
+            // A service without its name was refused above.
+            (Type::None | Type::Reload | Type::Restart, _) => Self::None,
+        })
     }
 }
 
-impl From<Action> for RawAction {
+impl From<Action> for DisruptionAction {
     fn from(action: Action) -> Self {
-        let raw = |kind: &str| Self {
-            kind: kind.to_owned(),
-            reload: None,
-            restart: None,
-        };
         match action {
-            Action::None => raw("None"),
-            Action::Reboot => raw("Reboot"),
-            Action::Drain => raw("Drain"),
-            Action::DaemonReload => raw("DaemonReload"),
-            Action::Special => raw("Special"),
-            Action::Reload(service_name) => Self {
-                reload: Some(Service { service_name }),
-                ..raw("Reload")
-            },
-            Action::Restart(service_name) => Self {
-                restart: Some(Service { service_name }),
-                ..raw("Restart")
-            },
+            Action::None => Self::plain(Type::None),
+            Action::Reboot => Self::plain(Type::Reboot),
+            Action::Drain => Self::plain(Type::Drain),
+            Action::DaemonReload => Self::plain(Type::DaemonReload),
+            Action::Special => Self::plain(Type::Special),
+            Action::Reload(service) => Self::reload(service),
+            Action::Restart(service) => Self::restart(service),
         }
     }
 }

@@ -22,10 +22,7 @@ use crate::contents::{self, Contents, ContentsError};
 use crate::registries::{self, RegistriesError};
 
 pub use action::Action;
-pub use policy::{
-    FilePolicy, MAX_ACTIONS, MAX_ENTRIES, MAX_USER_ENTRIES, Policy, PolicyError, UnitPolicy,
-    UserPolicy, UsersPolicy,
-};
+pub use policy::{PathRule, Policy, PolicyError, UnitRule};
 pub use verdict::{By, Cause, Disruption, DrainReason, Subject};
 
 /// The one file whose change is judged by what it says.
@@ -119,7 +116,7 @@ fn causes(changes: &Changes, policy: &Policy) -> Vec<Cause> {
 
     let users = changes
         .passwd()
-        .then(|| by_policy(Subject::Users, Some(&policy.sshkey.actions)));
+        .then(|| by_policy(Subject::Users, Some(&policy.users)));
     by_nature.chain(paths).chain(units).chain(users).collect()
 }
 
