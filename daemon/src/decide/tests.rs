@@ -3,7 +3,6 @@ use crate::apply::apply;
 use crate::host::File;
 use crate::host::memory::MemoryHost;
 use futures::executor::block_on;
-use rendering::disruption::UserPolicy;
 use serde_json::{Value, json};
 
 const CHRONY: &str = "/etc/chrony.conf";
@@ -40,7 +39,7 @@ fn policy() -> Policy {
     let user = json!({"files": [{"path": CHRONY, "actions": [
         {"type": "Restart", "restart": {"serviceName": "chronyd.service"}}
     ]}]});
-    Policy::cluster(&UserPolicy::read(&user).unwrap())
+    Policy::cluster(&serde_json::from_value(user).unwrap()).unwrap()
 }
 
 fn weigh(host: &MemoryHost, old: Option<&Rendered>, new: &Rendered) -> Result<Proposal, Failure> {
