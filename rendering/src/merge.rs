@@ -13,9 +13,9 @@ mod ignition;
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use serde_json::Map;
 
-use crate::ignition::{self as config, Config, Entry, Refusal};
+use crate::ignition::{self as config, Config, Entry, Refusal, Report};
 use crate::spec::{GENERATED_BY, KUBELET_VERSION, MachineConfig, MachineConfigSpec, ROLE_LABEL};
 
 /// The role whose machine configs every pool starts from.
@@ -195,13 +195,62 @@ impl Merged {
     }
 }
 
+/// A machine config with its Ignition part read, so that a render reads each only once.
+pub(crate) struct Source<'a> {
+    pub(crate) machine_config: &'a MachineConfig,
+    /// What reading its Ignition part found; absent if there is none.
+    pub(crate) ignition: Option<Report>,
+}
+
+impl<'a> Source<'a> {
+    fn read(machine_config: &'a MachineConfig) -> Self {
+        let ignition = machine_config
+            .spec
+            .config
+            .as_ref()
+            .filter(|it| !it.is_null());
+        Self {
+            machine_config,
+            ignition: ignition.map(config::parse_value),
+        }
+    }
+
+    /// Its Ignition config, or that it has none.
+    pub(crate) fn config(&self) -> Result<Option<&Config>, MergeError> {
+        let config = self.ignition.as_ref().map(Report::accepted).transpose();
+        config.map_err(|refusal| self.refused(refusal))
+    }
+
+    fn refused(&self, refusal: Refusal) -> MergeError {
+        MergeError::Ignition {
+            config: self.machine_config.name.clone(),
+            refusal,
+        }
+    }
+}
+
+/// The machine configs in merge order, read.
+///
+/// # Errors
+/// One of them has no labels.
+pub(crate) fn sources(configs: &[MachineConfig]) -> Result<Vec<Source<'_>>, MergeError> {
+    Ok(merge_order(configs)?
+        .into_iter()
+        .map(Source::read)
+        .collect())
+}
+
 /// Checks one machine config by itself.
 ///
 /// # Errors
 /// The first reason to refuse it.
 pub fn validate(machine_config: &MachineConfig, rules: &Rules) -> Result<(), MergeError> {
-    let config = || machine_config.name.clone();
-    let spec = &machine_config.spec;
+    validate_source(&Source::read(machine_config), rules)
+}
+
+pub(crate) fn validate_source(source: &Source<'_>, rules: &Rules) -> Result<(), MergeError> {
+    let config = || source.machine_config.name.clone();
+    let spec = &source.machine_config.spec;
     if !spec.kernel_type.is_empty() && !KERNEL_TYPES.contains(&spec.kernel_type.as_str()) {
         let kernel_type = spec.kernel_type.clone();
         return Err(MergeError::KernelType {
@@ -209,11 +258,8 @@ pub fn validate(machine_config: &MachineConfig, rules: &Rules) -> Result<(), Mer
             kernel_type,
         });
     }
-    if let Some(ignition) = ignition_of(spec) {
-        config::accept_value(ignition).map_err(|refusal| MergeError::Ignition {
-            config: config(),
-            refusal,
-        })?;
+    if let Some(ignition) = source.config()? {
+        config::check_translated(ignition).map_err(|refusal| source.refused(refusal))?;
     } else if rules.extensions_checked_only_with_ignition {
         return Ok(());
     }
@@ -238,27 +284,13 @@ pub fn validate(machine_config: &MachineConfig, rules: &Rules) -> Result<(), Mer
 /// # Errors
 /// The first machine config, in merge order, that cannot be merged.
 pub fn merge(configs: &[MachineConfig], images: &Images) -> Result<Merged, MergeError> {
-    let order = merge_order(configs)?;
-    refuse_spec2(&order)?;
-    let mut ignition = Map::new();
-    for (index, machine_config) in order.iter().enumerate() {
-        let Some(value) = ignition_of(&machine_config.spec) else {
-            continue;
-        };
-        let read = config::read_value(value).map_err(|refusal| MergeError::Ignition {
-            config: machine_config.name.clone(),
-            refusal,
-        })?;
-        let later = config::to_map(&read);
-        if index == 0 {
-            ignition = later;
-        } else {
-            ignition = self::ignition::join(ignition, later);
-            self::ignition::drop_empty_compression(&mut ignition);
-        }
-    }
-    let config = finished(ignition);
-    let kernel_type = kernel_type(&order)?;
+    merge_sources(&sources(configs)?, images)
+}
+
+pub(crate) fn merge_sources(sources: &[Source<'_>], images: &Images) -> Result<Merged, MergeError> {
+    refuse_spec2(sources)?;
+    let config = merged_ignition(sources)?;
+    let order: Vec<&MachineConfig> = sources.iter().map(|it| it.machine_config).collect();
     let spec = MachineConfigSpec {
         base_os_extensions_container_image: image(&order, &images.extensions, |spec| {
             &spec.base_os_extensions_container_image
@@ -273,7 +305,7 @@ pub fn merge(configs: &[MachineConfig], images: &Images) -> Result<Merged, Merge
             .iter()
             .flat_map(|it| it.spec.kernel_arguments.iter().cloned())
             .collect(),
-        kernel_type,
+        kernel_type: kernel_type(&order)?,
         os_image_url: image(&order, &images.base_os, |spec| &spec.os_image_url),
     };
     let mut versions = order
@@ -287,8 +319,38 @@ pub fn merge(configs: &[MachineConfig], images: &Images) -> Result<Merged, Merge
     })
 }
 
+/// The Ignition configs joined, as written to nodes: version 3.5.0, and every file replaces what is
+/// there unless it says no.
+fn merged_ignition(sources: &[Source<'_>]) -> Result<Config, MergeError> {
+    let mut ignition = Map::new();
+    let mut joined = false;
+    for (index, source) in sources.iter().enumerate() {
+        let Some(config) = source.config()? else {
+            continue;
+        };
+        let later = config::to_map(config);
+        if index == 0 {
+            ignition = later;
+        } else {
+            ignition = self::ignition::join(ignition, later);
+            joined = true;
+        }
+    }
+    if joined {
+        self::ignition::drop_empty_compression(&mut ignition);
+    }
+    let mut config = config::from_map(ignition);
+    config.ignition.version = config::SpecVersion::NEWEST.to_string();
+    if !config.storage.files.is_empty() {
+        for file in config.storage.files.make_mut() {
+            file.overwrite.get_or_insert(true);
+        }
+    }
+    Ok(config)
+}
+
 /// Base role first, then the others, each by name.
-pub(crate) fn merge_order(configs: &[MachineConfig]) -> Result<Vec<&MachineConfig>, MergeError> {
+fn merge_order(configs: &[MachineConfig]) -> Result<Vec<&MachineConfig>, MergeError> {
     if let Some(nameless) = configs.iter().find(|it| it.labels.is_empty()) {
         return Err(MergeError::LabelMissing {
             config: nameless.name.clone(),
@@ -303,35 +365,18 @@ pub(crate) fn merge_order(configs: &[MachineConfig]) -> Result<Vec<&MachineConfi
 }
 
 /// Spec 2 is refused before anything else, so that its owner hears of it whatever else is wrong.
-fn refuse_spec2(order: &[&MachineConfig]) -> Result<(), MergeError> {
-    for machine_config in order {
-        let Some(value) = ignition_of(&machine_config.spec) else {
-            continue;
-        };
-        if let Some(refusal) = config::spec2_refusal(value) {
-            return Err(MergeError::Ignition {
-                config: machine_config.name.clone(),
-                refusal,
-            });
-        }
-    }
-    Ok(())
-}
-
-fn ignition_of(spec: &MachineConfigSpec) -> Option<&Value> {
-    spec.config.as_ref().filter(|config| !config.is_null())
-}
-
-/// As written to nodes: version 3.5.0, and every file replaces what is there unless it says no.
-fn finished(ignition: Map<String, Value>) -> Config {
-    let mut config = config::from_map(ignition);
-    config.ignition.version = config::SpecVersion::NEWEST.to_string();
-    if !config.storage.files.is_empty() {
-        for file in config.storage.files.make_mut() {
-            file.overwrite.get_or_insert(true);
-        }
-    }
-    config
+fn refuse_spec2(sources: &[Source<'_>]) -> Result<(), MergeError> {
+    let refusals = sources.iter().filter_map(|source| source.config().err());
+    let is_spec2 = |error: &MergeError| {
+        matches!(
+            error,
+            MergeError::Ignition {
+                refusal: Refusal::Spec2 { .. },
+                ..
+            }
+        )
+    };
+    refusals.into_iter().find(is_spec2).map_or(Ok(()), Err)
 }
 
 /// The last kernel that is not the default one. Unknown kernels are `validate`'s business.

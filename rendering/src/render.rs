@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::contents::{ContentsError, contents};
 use crate::ignition::{self, Entry, Severity};
-use crate::merge::{self, Images, MergeError, Merged, Rules};
+use crate::merge::{self, Images, MergeError, Merged, Rules, Source};
 use crate::names;
 use crate::spec::{KUBELET_VERSION, MachineConfig, MachineConfigSpec};
 
@@ -177,22 +177,23 @@ pub fn render(
     defaults: &Images,
     rules: &Rules,
 ) -> Result<Rendered, RenderError> {
-    let order = merge::merge_order(configs)?;
-    for machine_config in &order {
-        merge::validate(machine_config, rules)?;
+    let sources = merge::sources(configs)?;
+    for source in &sources {
+        merge::validate_source(source, rules)?;
     }
-    let merged = merge::merge(configs, defaults)?;
-    check_together(&merged, &order)?;
-    check_contents(&merged, &order)?;
+    let merged = merge::merge_sources(&sources, defaults)?;
+    check_together(&merged, &sources)?;
+    check_contents(&merged, &sources)?;
     let config = rendered_config(pool, merged.spec, merged.kubelet_version);
     let size = size_of(&config);
     if size > SIZE_LIMIT {
-        let largest = order.iter().map(|it| (spec_size(&it.spec), &it.name)).max();
+        let specs = sources.iter().map(|it| it.machine_config);
+        let largest = specs.map(|it| (spec_size(&it.spec), &it.name)).max();
         let (part, config) = largest.map_or((0, String::new()), |(part, it)| (part, it.clone()));
         return Err(RenderError::TooLarge { size, config, part });
     }
     Ok(Rendered {
-        warnings: warnings(&order, size),
+        warnings: warnings(&sources, size),
         config,
         sources: merged.sources,
         size,
@@ -217,7 +218,7 @@ pub fn rendered_config(
     }
 }
 
-fn check_together(merged: &Merged, order: &[&MachineConfig]) -> Result<(), RenderError> {
+fn check_together(merged: &Merged, sources: &[Source<'_>]) -> Result<(), RenderError> {
     let findings = merged.findings();
     let Some(error) = findings
         .into_iter()
@@ -228,14 +229,14 @@ fn check_together(merged: &Merged, order: &[&MachineConfig]) -> Result<(), Rende
     let path = error.path.unwrap_or_default();
     let path = path.strip_prefix('$').unwrap_or("").to_owned();
     Err(RenderError::Together {
-        configs: configs_with(&path, merged, order),
+        configs: configs_with(&path, merged, sources),
         field: format!("spec.config{path}"),
         message: error.message,
     })
 }
 
 /// The machine configs that have the item of a list that a path of the merged config leads to.
-fn configs_with(path: &str, merged: &Merged, order: &[&MachineConfig]) -> Vec<String> {
+fn configs_with(path: &str, merged: &Merged, sources: &[Source<'_>]) -> Vec<String> {
     let segments: Vec<&str> = path
         .split('.')
         .filter(|segment| !segment.is_empty())
@@ -247,15 +248,10 @@ fn configs_with(path: &str, merged: &Merged, order: &[&MachineConfig]) -> Vec<St
     let item = list_length.and_then(|at| segments.get(at)?.parse::<usize>().ok());
     let whole = ignition::to_value(&merged.config);
     let wanted = item.and_then(|item| key_of(at(&whole, list)?.get(item)?));
-    order
+    sources
         .iter()
-        .filter(|it| {
-            let config = it
-                .spec
-                .config
-                .as_ref()
-                .and_then(|raw| ignition::read_value(raw).ok());
-            let value = config.map(|config| ignition::to_value(&config));
+        .filter(|source| {
+            let value = source.config().ok().flatten().map(ignition::to_value);
             let found = value.as_ref().and_then(|value| at(value, list));
             match (found, &wanted) {
                 (Some(Value::Array(items)), Some(key)) => {
@@ -265,7 +261,7 @@ fn configs_with(path: &str, merged: &Merged, order: &[&MachineConfig]) -> Vec<St
                 _ => false,
             }
         })
-        .map(|it| it.name.clone())
+        .map(|source| source.machine_config.name.clone())
         .collect()
 }
 
@@ -281,11 +277,11 @@ fn key_of(item: &Value) -> Option<String> {
         .map(str::to_owned)
 }
 
-fn check_contents(merged: &Merged, order: &[&MachineConfig]) -> Result<(), RenderError> {
+fn check_contents(merged: &Merged, sources: &[Source<'_>]) -> Result<(), RenderError> {
     for file in &merged.config.storage.files {
         for resource in std::iter::once(&file.contents).chain(&file.append) {
             if let Err(error) = contents(resource) {
-                let config = last_with_source(&file.path, order);
+                let config = last_with_source(&file.path, sources);
                 return Err(RenderError::Contents {
                     config,
                     path: file.path.clone(),
@@ -297,44 +293,40 @@ fn check_contents(merged: &Merged, order: &[&MachineConfig]) -> Result<(), Rende
     Ok(())
 }
 
-fn last_with_source(path: &str, order: &[&MachineConfig]) -> String {
-    let names_source = |it: &&&MachineConfig| {
-        let config = it
-            .spec
-            .config
-            .as_ref()
-            .and_then(|raw| ignition::read_value(raw).ok());
-        config.is_some_and(|config| {
+fn last_with_source(path: &str, sources: &[Source<'_>]) -> String {
+    let names_source = |source: &&Source<'_>| {
+        source.config().ok().flatten().is_some_and(|config| {
             config.storage.files.iter().any(|file| {
                 file.path == path && (file.contents.source.is_some() || !file.append.is_empty())
             })
         })
     };
-    order
-        .iter()
-        .rev()
-        .find(names_source)
-        .map(|it| it.name.clone())
+    let last = sources.iter().rev().find(names_source);
+    last.map(|source| source.machine_config.name.clone())
         .unwrap_or_default()
 }
 
-fn warnings(order: &[&MachineConfig], size: usize) -> Vec<Warning> {
+fn warnings(sources: &[Source<'_>], size: usize) -> Vec<Warning> {
     let mut warnings = Vec::new();
-    for machine_config in order {
-        let config = || machine_config.name.clone();
-        let Some(raw) = machine_config.spec.config.as_ref() else {
+    for source in sources {
+        let config = || source.machine_config.name.clone();
+        let Some(report) = &source.ignition else {
             continue;
         };
-        let report = ignition::parse_value(raw);
-        let units = report.config.map(|it| it.systemd.units).unwrap_or_default();
-        warnings.extend(report.entries.into_iter().map(|entry| Warning::Ignition {
+        let entries = report.entries.iter().cloned();
+        warnings.extend(entries.map(|entry| Warning::Ignition {
             config: config(),
             entry,
         }));
+        let units = report.config.iter().flat_map(|it| it.systemd.units.iter());
         let ships_kubelet = units
-            .iter()
+            .into_iter()
             .any(|unit| unit.name == KUBELET_UNIT && unit.contents.is_some());
-        if ships_kubelet && !machine_config.annotations.contains_key(KUBELET_VERSION) {
+        let names_version = source
+            .machine_config
+            .annotations
+            .contains_key(KUBELET_VERSION);
+        if ships_kubelet && !names_version {
             warnings.push(Warning::KubeletVersionMissing { config: config() });
         }
     }

@@ -8,12 +8,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The annotation that names the kubelet version that a machine config needs (ADR 4).
-pub const KUBELET_VERSION: &str = "windlass.dev/kubelet-version";
-/// The label that says for which role a machine config is.
-pub const ROLE_LABEL: &str = "machineconfiguration.openshift.io/role";
-/// The annotation on machine configs that a controller generated; their images do not count.
-pub const GENERATED_BY: &str = "machineconfiguration.openshift.io/generated-by-controller-version";
+pub use api::names::config::{GENERATED_BY_VERSION as GENERATED_BY, KUBELET_VERSION};
+pub use api::names::label::ROLE as ROLE_LABEL;
 
 /// A machine config, or a rendered one.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -91,6 +87,55 @@ impl From<&api::MachineConfig> for MachineConfig {
     }
 }
 
+impl From<MachineConfig> for api::MachineConfig {
+    fn from(config: MachineConfig) -> Self {
+        let text = |text: String| Some(text).filter(|text| !text.is_empty());
+        let texts = |map: BTreeMap<String, String>| Some(map).filter(|map| !map.is_empty());
+        let spec = api::MachineConfigSpec {
+            base_os_extensions_container_image: text(
+                config.spec.base_os_extensions_container_image,
+            ),
+            config: config.spec.config,
+            extensions: config.spec.extensions,
+            fips: config.spec.fips,
+            kernel_arguments: config.spec.kernel_arguments,
+            kernel_type: text(config.spec.kernel_type),
+            os_image_url: text(config.spec.os_image_url),
+        };
+        let mut object = Self::new(&config.name, spec);
+        object.metadata.labels = texts(config.labels);
+        object.metadata.annotations = texts(config.annotations);
+        object
+    }
+}
+
 fn null_is_empty<'de, D: serde::Deserializer<'de>>(list: D) -> Result<Vec<String>, D::Error> {
     Ok(Option::<Vec<String>>::deserialize(list)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_of_the_api_comes_back_as_it_was() {
+        let config = MachineConfig {
+            name: "rendered-worker-1".to_owned(),
+            labels: BTreeMap::from([(ROLE_LABEL.to_owned(), "worker".to_owned())]),
+            annotations: BTreeMap::from([(KUBELET_VERSION.to_owned(), "1.34".to_owned())]),
+            spec: MachineConfigSpec {
+                base_os_extensions_container_image: "ext".to_owned(),
+                config: Some(serde_json::json!({"ignition": {"version": "3.5.0"}})),
+                extensions: vec!["usbguard".to_owned()],
+                fips: true,
+                kernel_arguments: vec!["quiet".to_owned()],
+                kernel_type: "realtime".to_owned(),
+                os_image_url: "os".to_owned(),
+            },
+        };
+        assert_eq!(
+            MachineConfig::from(&api::MachineConfig::from(config.clone())),
+            config
+        );
+    }
 }

@@ -1,5 +1,11 @@
 //! What a pool gets from its machine configs, and whom a refusal names.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::needless_pass_by_value,
+    reason = "helpers of tests"
+)]
+
 use rendering::merge::{Images, MergeError, Rules};
 use rendering::render::{RenderError, SIZE_LIMIT, Warning, render};
 use rendering::spec::{

@@ -6,7 +6,14 @@
 //! Not here: compression and verification (`crate::contents`).
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet;
+use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
+
+/// The usual alphabet with padding. Bits behind the last byte are not looked at, as in Go.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
 
 /// Why a text is no data URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -54,7 +61,7 @@ pub fn decode(url: &str) -> Result<Vec<u8>, DataUrlError> {
         {
             return Err(DataUrlError::Character);
         }
-        return STANDARD.decode(data).map_err(|_| DataUrlError::Base64);
+        return BASE64.decode(data).map_err(|_| DataUrlError::Base64);
     }
     if !data.bytes().all(is_url_byte) {
         return Err(DataUrlError::Character);
@@ -205,6 +212,7 @@ mod tests {
             ("data:text/plain,hello", b"hello"),
             ("data:text/plain;charset=utf-8,hello", b"hello"),
             ("data:;base64,aGk=", b"hi"),
+            ("data:;base64,aGl=", b"hi"),
             ("data:text/plain;charset=utf-8;base64,aGk=", b"hi"),
             ("data:text/plain;charset=\"a,b\",x", b"x"),
             ("data:x-own/thing,x", b"x"),

@@ -80,6 +80,20 @@ impl Report {
             .any(|entry| entry.severity == Severity::Error)
     }
 
+    /// The translated config, as the operator reads it.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn accepted(&self) -> Result<&Config, Refusal> {
+        match (&self.config, &self.error) {
+            (Some(config), None) => Ok(config),
+            (_, Some(error)) => Err(Refusal::from_parse(error.clone(), self.entries.clone())),
+            (None, None) => Err(Refusal::Invalid {
+                entries: self.entries.clone(),
+            }),
+        }
+    }
+
     fn failed(error: ParseError, entries: Vec<Entry>) -> Self {
         Self {
             error: Some(error),
@@ -168,9 +182,10 @@ fn declared_version(json: &Json) -> Result<String, decode::WrongType> {
 /// # Errors
 /// The first reason to refuse it.
 pub fn accept(raw: &str) -> Result<Value, Refusal> {
-    let config = translated(parse(raw))?;
-    check_translated(&config)?;
-    Ok(to_value(&config))
+    let report = parse(raw);
+    let config = report.accepted()?;
+    check_translated(config)?;
+    Ok(to_value(config))
 }
 
 /// The same for a config that is already JSON, giving the typed model.
@@ -188,17 +203,7 @@ pub fn accept_value(value: &Value) -> Result<Config, Refusal> {
 /// # Errors
 /// Why it cannot be read.
 pub fn read_value(value: &Value) -> Result<Config, Refusal> {
-    translated(parse_value(value))
-}
-
-fn translated(report: Report) -> Result<Config, Refusal> {
-    match (report.config, report.error) {
-        (Some(config), None) => Ok(config),
-        (_, Some(error)) => Err(Refusal::from_parse(error, report.entries)),
-        (None, None) => Err(Refusal::Invalid {
-            entries: report.entries,
-        }),
-    }
+    parse_value(value).accepted().cloned()
 }
 
 /// What the operator checks on a translated config: 3.5.0's own rules (those of 3.0 are laxer in
@@ -254,18 +259,6 @@ pub(crate) fn from_map(map: Map<String, Value>) -> Config {
         .or_insert_with(|| Value::Object(Map::new()));
     // Fields of the schema's types, as `decode` and the merge make them, always fit the model.
     serde_json::from_value(Value::Object(map)).unwrap_or_default()
-}
-
-/// The refusal of a config that declares spec 2, whatever else is wrong with it.
-pub(crate) fn spec2_refusal(value: &Value) -> Option<Refusal> {
-    let text = declared_version(&Json::from(value)).ok()?;
-    match version::declared(&text) {
-        Declared::Unsupported { text } => {
-            let refusal = Refusal::from_parse(ParseError::UnknownVersion { version: text }, vec![]);
-            matches!(refusal, Refusal::Spec2 { .. }).then_some(refusal)
-        }
-        _ => None,
-    }
 }
 
 fn leave_out_empty(map: &mut Map<String, Value>) {

@@ -31,7 +31,10 @@ pub enum Refusal {
         version: String,
     },
     /// A version that nobody here reads.
-    #[error("Ignition spec {version:?} is not supported; supported are 3.0.0 to 3.5.0")]
+    #[error(
+        "Ignition spec {version:?} is not supported; supported are 3.0.0 to 3.5.0{}",
+        if version.starts_with("2.") { ": write it anew with Butane, or convert it with ign-converter" } else { "" }
+    )]
     UnknownVersion {
         /// What stands there.
         version: String,

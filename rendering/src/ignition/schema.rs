@@ -6,6 +6,8 @@
 //! Rules: coreos/ignition docs, configuration specs 3.0 to 3.5.
 //! Not here: what values are valid (`validate`).
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 /// An object: its fields by name (sorted as the reference declares them) and its key in a list.
@@ -63,15 +65,15 @@ pub(crate) enum Key {
 
 impl Object {
     /// What tells this item of a list from the others; empty if it has no key.
-    pub(crate) fn key_of(&self, item: &Map<String, Value>) -> String {
+    pub(crate) fn key_of<'a>(&self, item: &'a Map<String, Value>) -> Cow<'a, str> {
         let text = |name: &str| item.get(name).and_then(Value::as_str);
         match self.key {
-            Key::Field(name) => text(name).unwrap_or_default().to_owned(),
+            Key::Field(name) => text(name).unwrap_or_default().into(),
             Key::Partition => match item.get("number").and_then(Value::as_i64).unwrap_or(0) {
-                0 => text("label").map_or_else(String::new, |label| format!("label:{label}")),
-                number => format!("number:{number}"),
+                0 => text("label").map_or(Cow::Borrowed(""), |it| format!("label:{it}").into()),
+                number => format!("number:{number}").into(),
             },
-            Key::None => String::new(),
+            Key::None => Cow::Borrowed(""),
         }
     }
 

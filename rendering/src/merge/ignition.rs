@@ -6,8 +6,9 @@
 //! directories and links share one key space, so that a later file takes an earlier link away.
 //! Compression is part of where contents come from: a later file that says nothing of it is plain.
 //! Assumes: each of the two is valid, so that no list repeats a key. The result need not be valid.
-//! Cost: each item is looked up once among the later config's items.
+//! Cost: each item of a list that the later config adds to is looked up once; others are not touched.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
@@ -53,61 +54,49 @@ fn file_contents(config: &mut Map<String, Value>) -> impl Iterator<Item = &mut M
         })
 }
 
-/// Where the later config has an item: in which list, at which place, and whether it was used.
+/// An item of the later config: in which list it is, and itself until it was used.
 struct Later {
     field: &'static str,
     item: Option<Value>,
 }
 
-type LaterItems = BTreeMap<(&'static str, String), Later>;
+/// The later config's items, by list or group of lists, then by key.
+type LaterItems = BTreeMap<&'static str, BTreeMap<String, Later>>;
 
 fn join_objects(
     mut earlier: Map<String, Value>,
     mut later: Map<String, Value>,
     schema: &Object,
 ) -> Map<String, Value> {
-    let mut order: Vec<(&'static str, (&'static str, String))> = Vec::new();
-    let mut items = LaterItems::new();
-    for field in schema.fields {
-        let Some((join, item_schema)) = keyed_list(&field.kind) else {
-            continue;
-        };
-        let Some(Value::Array(list)) = later.remove(field.name) else {
-            continue;
-        };
-        for item in list {
-            let key = (group_of(join, field.name), key_of(&item, item_schema));
-            order.push((field.name, key.clone()));
-            items.insert(
-                key,
-                Later {
-                    field: field.name,
-                    item: Some(item),
-                },
-            );
-        }
-    }
+    let (mut items, order) = take_keyed_items(&mut later, schema);
     for field in schema.fields {
         match &field.kind {
             Kind::Objects(_, Join::Concatenate) | Kind::Texts(Join::Concatenate) => {
-                let mut list = taken_list(&mut earlier, field.name);
-                list.extend(taken_list(&mut later, field.name));
-                put_list(&mut earlier, field.name, list);
+                let added = taken_list(&mut later, field.name);
+                if !added.is_empty() {
+                    let mut list = taken_list(&mut earlier, field.name);
+                    list.extend(added);
+                    put_list(&mut earlier, field.name, list);
+                }
             }
             kind => match keyed_list(kind) {
                 Some((join, item_schema)) => {
+                    let Some(items) = items.get_mut(group_of(join, field.name)) else {
+                        continue;
+                    };
                     let before = taken_list(&mut earlier, field.name);
-                    let list = join_list(before, field.name, join, item_schema, &mut items);
+                    let list = join_list(before, field.name, join, item_schema, items);
                     put_list(&mut earlier, field.name, list);
                 }
                 None => join_member(&mut earlier, &mut later, field.name, kind),
             },
         }
     }
-    for (field, key) in order {
-        let Some(item) = items.get_mut(&key).and_then(|later| later.item.take()) else {
-            continue;
-        };
+    for (field, group, key) in order {
+        let unused = items
+            .get_mut(group)
+            .and_then(|items| items.get_mut(&key)?.item.take());
+        let Some(item) = unused else { continue };
         let list = earlier
             .entry(field)
             .or_insert_with(|| Value::Array(Vec::new()));
@@ -116,6 +105,30 @@ fn join_objects(
         }
     }
     earlier
+}
+
+/// List, group and key of each item, in the order of the later config.
+type Order = Vec<(&'static str, &'static str, String)>;
+
+fn take_keyed_items(later: &mut Map<String, Value>, schema: &Object) -> (LaterItems, Order) {
+    let mut items = LaterItems::new();
+    let mut order = Order::new();
+    for field in schema.fields {
+        let Some((join, item_schema)) = keyed_list(&field.kind) else {
+            continue;
+        };
+        let group = group_of(join, field.name);
+        for item in taken_list(later, field.name) {
+            let key = key_of(&item, item_schema).into_owned();
+            order.push((field.name, group, key.clone()));
+            let later = Later {
+                field: field.name,
+                item: Some(item),
+            };
+            items.entry(group).or_default().insert(key, later);
+        }
+    }
+    (items, order)
 }
 
 fn join_member(
@@ -141,12 +154,11 @@ fn join_list(
     field: &'static str,
     join: Join,
     item_schema: Option<&'static Object>,
-    items: &mut LaterItems,
+    items: &mut BTreeMap<String, Later>,
 ) -> Vec<Value> {
     let mut list = Vec::with_capacity(before.len());
     for item in before {
-        let key = (group_of(join, field), key_of(&item, item_schema));
-        match items.get_mut(&key) {
+        match items.get_mut(key_of(&item, item_schema).as_ref()) {
             None => list.push(item),
             // The later config has it in another list of the group, which is handled there.
             Some(later) if later.field != field => {}
@@ -183,11 +195,11 @@ fn group_of(join: Join, field: &'static str) -> &'static str {
     }
 }
 
-fn key_of(item: &Value, schema: Option<&Object>) -> String {
+fn key_of<'a>(item: &'a Value, schema: Option<&Object>) -> Cow<'a, str> {
     match (item, schema) {
         (Value::Object(item), Some(schema)) => schema.key_of(item),
-        (Value::String(text), _) => text.clone(),
-        _ => String::new(),
+        (Value::String(text), _) => Cow::Borrowed(text),
+        _ => Cow::Borrowed(""),
     }
 }
 

@@ -1,6 +1,7 @@
 //! No list of keyed items holds a key twice; files, directories and links share one key space, and
 //! so do wanted and unwanted kernel arguments.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
@@ -13,8 +14,11 @@ pub(super) fn duplicates(config: &Map<String, Value>, findings: &mut Findings) {
     in_object(config, &CONFIG, &Path::root(), findings);
 }
 
+/// The keys seen so far, by list or group of lists.
+type Seen<'a> = BTreeMap<&'static str, BTreeSet<Cow<'a, str>>>;
+
 fn in_object(object: &Map<String, Value>, schema: &Object, path: &Path, findings: &mut Findings) {
-    let mut seen: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    let mut seen = Seen::new();
     for field in schema.fields {
         let Some(value) = object.get(field.name) else {
             continue;
@@ -39,7 +43,7 @@ fn in_object(object: &Map<String, Value>, schema: &Object, path: &Path, findings
             }
             (Kind::Texts(join), Value::Array(items)) => {
                 for (index, item) in items.iter().enumerate() {
-                    let key = item.as_str().unwrap_or_default().to_owned();
+                    let key = Cow::Borrowed(item.as_str().unwrap_or_default());
                     note(
                         &mut seen,
                         *join,
@@ -55,11 +59,11 @@ fn in_object(object: &Map<String, Value>, schema: &Object, path: &Path, findings
     }
 }
 
-fn note(
-    seen: &mut BTreeMap<&'static str, BTreeSet<String>>,
+fn note<'a>(
+    seen: &mut Seen<'a>,
     join: Join,
     field: &'static str,
-    key: String,
+    key: Cow<'a, str>,
     path: &Path,
     findings: &mut Findings,
 ) {

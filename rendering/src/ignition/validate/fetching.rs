@@ -11,8 +11,8 @@ use crate::ignition::url;
 const PLAIN_REFERENCES: u8 = 0;
 /// Spec 3.0 knows sha512 alone.
 const SHA256_SINCE: u8 = 1;
-/// `gs:` came with spec 3.3, `arn:` with 3.4.
-const GS_SINCE: u8 = 3;
+/// `gs:` came with spec 3.2, `arn:` with 3.4.
+const GS_SINCE: u8 = 2;
 const ARN_SINCE: u8 = 4;
 
 pub(super) fn ignition_section(section: &Ignition, path: &Path, findings: &mut Findings) {
