@@ -128,6 +128,10 @@ const NULLABLE: [&str; 4] = [
     "unsupportedConfigOverrides",
 ];
 
+/// Fields of the reference whose default the server writes. All other defaults are Windlass's to
+/// apply, so that an object says only what its owner said.
+const DEFAULTED: [&str; 2] = ["logLevel", "operatorLogLevel"];
+
 fn settle(schema: &mut JSONSchemaProps) {
     if let Some(values) = schema.enum_.as_mut() {
         values.retain(|JSON(value)| !value.is_null());
@@ -135,6 +139,9 @@ fn settle(schema: &mut JSONSchemaProps) {
     for (name, property) in schema.properties.iter_mut().flatten() {
         if !NULLABLE.contains(&name.as_str()) {
             property.nullable = None;
+        }
+        if !DEFAULTED.contains(&name.as_str()) {
+            property.default = None;
         }
         settle(property);
     }

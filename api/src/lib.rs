@@ -14,6 +14,9 @@
 //! | what an annotation's value says (drain, assignment) | [`requests`] |
 //! | the CRDs that are installed | [`crds`](crds()) |
 
+// Several printer columns of one type are no duplicate; the lint looks at each word by itself.
+#![allow(clippy::duplicated_attributes)]
+
 pub mod conditions;
 mod crds;
 mod lenient;

@@ -41,7 +41,7 @@ pub const HOLDERS_LIMIT: usize = 6000;
 #[serde(deny_unknown_fields)]
 pub struct SlotLedgerSpec {
     /// Nodes with a slot, in the order of their names.
-    #[schemars(length(max = 6000), extend("x-kubernetes-list-type" = "atomic"))]
+    #[schemars(length(max = HOLDERS_LIMIT), extend("x-kubernetes-list-type" = "atomic"))]
     pub holders: Vec<Holder>,
 }
 

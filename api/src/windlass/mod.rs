@@ -6,6 +6,7 @@
 
 mod ledger;
 mod policy;
+mod selector;
 
 pub use ledger::{HOLDERS_LIMIT, Holder, SlotLedger, SlotLedgerSpec};
 pub use policy::{

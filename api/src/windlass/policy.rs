@@ -58,6 +58,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RolloutPolicySpec {
     /// Pools that the policy is for, by label; an empty selector selects all.
+    #[serde(deserialize_with = "super::selector::strict")]
     #[schemars(schema_with = "label_selector")]
     pub pool_selector: LabelSelector,
     /// How nodes are drained.
@@ -71,7 +72,7 @@ pub struct RolloutPolicySpec {
     /// Nodes that fail on a config before the rollout stops: a number, or a percentage of the
     /// pool's slots. Default a quarter of the slots, at least 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "int_or_string")]
+    #[schemars(schema_with = "max_failures")]
     pub max_failures: Option<IntOrString>,
     /// What guards the control plane.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -87,6 +88,10 @@ pub struct RolloutPolicySpec {
 /// How nodes are drained. What a setting does not allow blocks the drain, by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "!has(self.onTimeout) || self.onTimeout == 'Wait' || has(self.timeoutSeconds)",
+    "message": "onTimeout Release needs timeoutSeconds: without it a drain never takes too long",
+}]))]
 pub struct DrainPolicy {
     /// Seconds after which a drain has taken too long. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -199,6 +204,14 @@ pub struct RolloutPolicyStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::schema::generation")]
     pub observed_generation: Option<i64>,
+}
+
+/// A number from 0, or a percentage: of these bounds each only binds values of its own type.
+fn max_failures(generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = int_or_string(generator);
+    schema.insert("minimum".into(), 0.into());
+    schema.insert("pattern".into(), "^[0-9]+%$".into());
+    schema
 }
 
 /// Most addresses of API server instances: a control plane is a handful of machines.
