@@ -24,11 +24,14 @@ pub mod files;
 pub mod report;
 pub mod self_check;
 
+mod candidates;
 mod disruption;
 mod ignition_validate;
 mod kargs;
 mod machine_config;
 mod merge;
+mod objects;
+mod pools;
 mod reconcilable;
 mod registries;
 
@@ -73,10 +76,12 @@ pub trait Corpus: Sync {
 
 /// Every corpus that Windlass answers.
 pub const CORPORA: &[&dyn Corpus] = &[
+    &candidates::Candidates,
     &disruption::Disruption,
     &ignition_validate::IgnitionValidate,
     &kargs::Kargs,
     &merge::Merge,
+    &pools::Pools,
     &reconcilable::Reconcilable,
     &registries::Registries,
 ];
