@@ -419,3 +419,34 @@ model! {
         name: String,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, Value};
+
+    use super::super::schema::{CONFIG, Kind, Object};
+    use super::*;
+
+    /// An object with every field of the table set.
+    fn full(schema: &Object) -> Value {
+        let members = schema.fields.iter().map(|field| {
+            let value = match &field.kind {
+                Kind::Text => Value::from("text"),
+                Kind::Integer => Value::from(1),
+                Kind::Flag => Value::from(true),
+                Kind::Object(inner) => full(inner),
+                Kind::Objects(item, _) => Value::from(vec![full(item)]),
+                Kind::Texts(_) => Value::from(vec!["text"]),
+            };
+            (field.name.to_owned(), value)
+        });
+        Value::Object(members.collect::<Map<_, _>>())
+    }
+
+    #[test]
+    fn the_model_has_the_fields_of_the_table_and_no_others() {
+        let every_field = full(&CONFIG);
+        let config: Config = serde_json::from_value(every_field.clone()).unwrap();
+        assert_eq!(serde_json::to_value(config).unwrap(), every_field);
+    }
+}

@@ -103,8 +103,14 @@ impl<'de> Visitor<'de> for JsonVisitor {
         Ok(i64::try_from(number).map_or(Json::OtherNumber, Json::Integer))
     }
 
-    fn visit_f64<E>(self, _number: f64) -> Result<Json, E> {
-        Ok(Json::OtherNumber)
+    fn visit_f64<E>(self, number: f64) -> Result<Json, E> {
+        // `-0` is an integer, but serde_json hands it over as a float to keep its sign.
+        let minus_zero = number.to_bits() == (-0.0_f64).to_bits();
+        Ok(if minus_zero {
+            Json::Integer(0)
+        } else {
+            Json::OtherNumber
+        })
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Json, E> {
