@@ -2,7 +2,7 @@
 //!
 //! What may happen here: nothing. This room holds types that are wire-compatible with the
 //! reference's, the names both sides of the node contract use, and the CRDs generated from the
-//! types. It knows no planner, no client and no clock; a time is always an argument.
+//! types. It knows no planner, no client and reads no clock; a time is always an argument.
 //!
 //! | you look for | it is in |
 //! | --- | --- |
@@ -12,11 +12,13 @@
 //! | SlotLedger, RolloutPolicy | [`windlass`] |
 //! | condition types, and how a condition is set | [`conditions`] |
 //! | what an annotation's value says (drain, assignment) | [`requests`] |
+//! | the one clock that is handed around, as a type | [`clock`] |
 //! | the CRDs that are installed | [`crds`](crds()) |
 
 // Several printer columns of one type are no duplicate; the lint looks at each word by itself.
 #![allow(clippy::duplicated_attributes)]
 
+pub mod clock;
 pub mod conditions;
 mod crds;
 mod lenient;

@@ -100,6 +100,9 @@ pub mod ours {
     pub const PACKAGE_MODE: &str = "windlass.dev/package-mode";
     /// Daemon: `ID` of os-release, for example `rhel`.
     pub const OS_ID: &str = "windlass.dev/os-id";
+    /// Daemon: what its host backend can apply in place, names of capabilities joined by commas; absent is the
+    /// reference's set.
+    pub const CAPABILITIES: &str = "windlass.dev/capabilities";
     /// The owner: version of the machine's own API packages where no package tells it, for example `1.34`.
     pub const API_VERSION: &str = "windlass.dev/api-version";
 }

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use api::MachineConfiguration;
 use rendering::changes::Changes;
 use rendering::configuration::Configuration;
-use rendering::disruption::{self, Disruption, Policy, UserPolicy};
+use rendering::disruption::{self, Disruption, Policy};
 use rendering::reconcile::{Capabilities, reconcilable};
 use rendering::spec::MachineConfig;
 use serde_json::{Value, json};
@@ -89,10 +89,9 @@ fn policy(args: &Args, new: &Inputs) -> Result<Policy> {
 }
 
 fn merged(configuration: &MachineConfiguration) -> Result<Policy> {
-    let policy = serde_json::to_value(&configuration.spec.node_disruption_policy)?;
-    let user = UserPolicy::read(&policy)
-        .context("reading spec.nodeDisruptionPolicy of MachineConfiguration cluster")?;
-    Ok(Policy::cluster(&user))
+    let owner = configuration.spec.node_disruption_policy.clone();
+    Policy::cluster(&owner.unwrap_or_default())
+        .context("reading spec.nodeDisruptionPolicy of MachineConfiguration cluster")
 }
 
 /// A file with one MachineConfig is itself; anything else is rendered by pool.

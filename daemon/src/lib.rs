@@ -12,6 +12,8 @@
 //! | [`journal`] | the state machine's memory on the disk, and the configs that it names |
 
 pub mod apply;
+pub mod config;
 pub mod core;
+pub mod decide;
 pub mod host;
 pub mod journal;

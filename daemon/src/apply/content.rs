@@ -62,7 +62,7 @@ impl Content {
 
 /// Whether `now` is `wish`. An owner by name is only known to the machine's database, so that it counts when the
 /// file is written and not when it is compared; root is the exception that everybody knows.
-pub(super) fn is_as_wished(wish: &File, now: &File) -> bool {
+pub(crate) fn as_wished(wish: &File, now: &File) -> bool {
     let owner = |wish: &Owner, now: &Owner| match wish {
         Owner::Id(_) => wish == now,
         Owner::Name(name) => name != "root" || *now == Owner::Id(0) || wish == now,

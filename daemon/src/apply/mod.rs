@@ -19,8 +19,10 @@ mod system;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use content::as_wished;
 pub use content::{Content, SystemWish, UnitWish, kubelet_suffices};
 pub use operations::{Operation, operations, unfulfilled};
 pub use originals::{Originals, SystemOriginal};
 pub use run::{apply, prove};
 pub use survey::{Survey, UnitNow};
+pub(crate) use system::leaves_system_as_is;

@@ -1,6 +1,6 @@
 //! What is left to do: content and survey in, operations in their order out. Pure.
 
-use super::content::{Content, SystemWish, UnitWish, is_as_wished, kubelet_suffices};
+use super::content::{Content, SystemWish, UnitWish, as_wished, kubelet_suffices};
 use super::originals::SystemOriginal;
 use super::survey::{Survey, UnitNow};
 use super::system;
@@ -245,7 +245,7 @@ fn write_files(content: &Content, survey: &Survey, list: &mut Vec<Operation>) {
         // A file that is there as wished is recorded too, as its own original: it was there before us, and stays
         // when it leaves the configuration.
         keep_file(path, now, survey, list);
-        if !now.is_some_and(|now| is_as_wished(wish, now)) {
+        if !now.is_some_and(|now| as_wished(wish, now)) {
             list.push(Operation::WriteFile {
                 path: path.clone(),
                 file: wish.clone(),
@@ -336,6 +336,9 @@ fn install_kubelet(
     exact: Option<&str>,
     list: &mut Vec<Operation>,
 ) {
+    if !survey.package_mode {
+        return;
+    }
     let installed = survey.kubelet.as_deref();
     let missing = match (exact, content.kubelet_version.as_deref()) {
         (Some(exact), _) => (installed != Some(exact)).then_some(exact),

@@ -20,6 +20,8 @@ pub struct Survey {
     pub next: System,
     /// The kubelet that is installed.
     pub kubelet: Option<String>,
+    /// Whether it is a package, which can be installed; otherwise it comes with the image.
+    pub package_mode: bool,
     /// What was there before us.
     pub originals: Originals,
 }
@@ -45,6 +47,7 @@ impl Survey {
             running: host.running_system().await?,
             next: host.next_system().await?,
             kubelet: host.kubelet_version().await?,
+            package_mode: host.facts().await?.package_mode,
             ..Self::default()
         };
         let unit_names: BTreeSet<&String> =

@@ -27,6 +27,11 @@ pub(super) fn wanted(wish: &SystemWish, survey: &Survey) -> System {
     }
 }
 
+/// Whether the next boot takes what `wish` asks for already.
+pub(crate) fn leaves_system_as_is(wish: &SystemWish, survey: &Survey) -> bool {
+    wanted(wish, survey) == survey.next
+}
+
 /// The record to have before `wish` is staged.
 pub(super) fn original(wish: &SystemWish, survey: &Survey) -> SystemOriginal {
     let base = base(wish, survey);

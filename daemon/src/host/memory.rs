@@ -172,6 +172,7 @@ impl Host for MemoryHost {
             os_id: "rhel".into(),
             package_mode: machine.disk.kubelet.is_some(),
             package_versions: BTreeMap::new(),
+            capabilities: rendering::reconcile::Capabilities::reference(),
         })
     }
 

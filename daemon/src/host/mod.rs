@@ -11,6 +11,7 @@
 //! Not here: what should be changed (`apply`), when (`core`), and originals, which are kept by
 //! `apply` through [`Host::store`], so that no implementation can forget them.
 
+use rendering::reconcile::Capabilities;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
@@ -145,6 +146,8 @@ pub struct HostFacts {
     /// Versions of the machine's own API packages, by package name, for the gate of kubelet parts.
     /// Empty where none is installed.
     pub package_versions: BTreeMap<String, String>,
+    /// What this backend can apply in place; what is missing is refused before anything is touched.
+    pub capabilities: Capabilities,
 }
 
 /// A regular file: what is in it and who may do what with it.

@@ -4,9 +4,10 @@
 //! (`clusterPolicies` of the input) is part of every case.
 
 use anyhow::ensure;
+use api::operator::NodeDisruptionPolicy;
 use rendering::changes::{Changes, Kind, Section};
 use rendering::configuration::Configuration;
-use rendering::disruption::{self, Action, Cause, Policy, Subject, UserPolicy};
+use rendering::disruption::{self, Action, Cause, Policy, Subject};
 use serde_json::{Value, json};
 
 use super::{Corpus, machine_config};
@@ -19,9 +20,16 @@ impl Corpus for Disruption {
     }
 
     fn answer(&self, input: &Value) -> anyhow::Result<Value> {
-        let policy = Policy::cluster(&UserPolicy::read(&input["userPolicy"])?);
+        let owner: NodeDisruptionPolicy = serde_json::from_value(input["userPolicy"].clone())?;
+        let policy = Policy::cluster(&owner)?;
         let published = &input["clusterPolicies"];
-        let merged = serde_json::to_value(&policy)?;
+        let mut merged = serde_json::to_value(policy.to_api())?;
+        for list in ["files", "units"] {
+            merged
+                .as_object_mut()
+                .into_iter()
+                .for_each(|it| drop(it.entry(list).or_insert(json!([]))));
+        }
         ensure!(
             merged == *published,
             "the merged policy is {merged}, published is {published}"

@@ -1,5 +1,6 @@
 //! `reconcilable`: can a change be applied in place.
 
+use api::operator::IrreconcilableOverrides;
 use rendering::configuration::Configuration;
 use rendering::reconcile::{Capabilities, Cause, reconcilable};
 use serde_json::{Value, json};
@@ -23,12 +24,10 @@ impl Corpus for Reconcilable {
             Ok(new) => new,
             Err(error) => return Ok(refused("parse-new", error.to_string())),
         };
-        let overrides: Vec<String> = serde_json::from_value::<Option<_>>(
-            input["irreconcilableValidationOverrides"]["storage"].clone(),
-        )?
-        .unwrap_or_default();
+        let overrides: Option<IrreconcilableOverrides> =
+            serde_json::from_value(input["irreconcilableValidationOverrides"].clone())?;
         let capabilities =
-            Capabilities::reference().with_overrides(overrides.iter().map(String::as_str))?;
+            Capabilities::reference().with_overrides(&overrides.unwrap_or_default().storage);
         Ok(match reconcilable(Some(&old), &new, &capabilities) {
             Ok(()) => json!({"reconcilable": true}),
             Err(refusal) => refused(class(&refusal.cause), refusal.to_string()),

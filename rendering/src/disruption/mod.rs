@@ -9,151 +9,24 @@
 //!
 //! Not here: whether the change can be applied at all (`reconcile`), and doing it (the daemon).
 
+mod action;
 mod path;
 mod policy;
+mod verdict;
 
-use std::fmt;
-
-use serde::Serialize;
 use thiserror::Error;
 
 use crate::changes::{Changes, Kind, Replaced, Section};
 use crate::configuration::Configuration;
 use crate::contents::{self, Contents, ContentsError};
-use crate::registries::{self, RegistriesError, Unsafe};
+use crate::registries::{self, RegistriesError};
 
-pub use policy::{
-    Action, FilePolicy, MAX_ACTIONS, MAX_ENTRIES, MAX_USER_ENTRIES, Policy, PolicyError,
-    UnitPolicy, UserPolicy, UsersPolicy,
-};
+pub use action::Action;
+pub use policy::{PathRule, Policy, PolicyError, UnitRule};
+pub use verdict::{By, Cause, Disruption, DrainReason, Subject};
 
 /// The one file whose change is judged by what it says.
 pub const REGISTRIES_CONF: &str = "/etc/containers/registries.conf";
-
-/// What a change does to its node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Disruption {
-    /// What is done, in order. Empty or `None`: nothing.
-    pub actions: Vec<Action>,
-    /// Why the node is drained first; empty if it is not.
-    pub drain: Vec<DrainReason>,
-    /// Each change with what it asks for, in the order of `actions`.
-    pub causes: Vec<Cause>,
-}
-
-impl Disruption {
-    /// Whether the node is drained before the change.
-    pub fn needs_drain(&self) -> bool {
-        !self.drain.is_empty()
-    }
-
-    /// Whether the node is rebooted after the change.
-    pub fn reboots(&self) -> bool {
-        self.actions.contains(&Action::Reboot)
-    }
-}
-
-/// One change and what it asks for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Cause {
-    /// What changed.
-    #[serde(flatten)]
-    pub subject: Subject,
-    /// What it asks for, in order.
-    pub actions: Vec<Action>,
-    /// Who says so.
-    pub by: By,
-}
-
-/// What changed, as far as disruption tells things apart.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "changed", content = "name", rename_all = "camelCase")]
-pub enum Subject {
-    /// The operating system's image.
-    OsImage,
-    /// Kernel arguments.
-    KernelArguments,
-    /// FIPS mode.
-    Fips,
-    /// Kernel type.
-    KernelType,
-    /// Extensions.
-    Extensions,
-    /// A file, directory or link, by path.
-    Path(String),
-    /// A unit, by name.
-    Unit(String),
-    /// Users, groups, keys or passwords.
-    Users,
-}
-
-/// Who says what a change asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum By {
-    /// The kind of change: no policy can make it less.
-    Nature,
-    /// An entry of the policy.
-    Policy,
-    /// No entry of the policy speaks of it, so the node reboots.
-    NoPolicy,
-}
-
-/// Why a node is drained before a change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "reason", rename_all_fields = "camelCase")]
-pub enum DrainReason {
-    /// It is rebooted.
-    Reboot,
-    /// The policy asks for a drain.
-    Policy,
-    /// Pods may lose an image, or get another one under the same name.
-    Registries {
-        /// What makes the change unsafe, as a sentence.
-        cause: String,
-    },
-    /// Whether pods may lose an image cannot be judged: the contents are fetched by the node, or the old file was
-    /// broken.
-    RegistriesUnknown,
-    /// The kubelet changes its minor version; its containers may all be restarted, whatever the policy says.
-    KubeletMinor {
-        /// Version before.
-        old: String,
-        /// Version after.
-        new: String,
-    },
-}
-
-impl DrainReason {
-    /// The stable identifier, CamelCase.
-    pub fn reason(&self) -> &'static str {
-        match self {
-            Self::Reboot => "Reboot",
-            Self::Policy => "Policy",
-            Self::Registries { .. } => "Registries",
-            Self::RegistriesUnknown => "RegistriesUnknown",
-            Self::KubeletMinor { .. } => "KubeletMinor",
-        }
-    }
-}
-
-impl fmt::Display for DrainReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Reboot => f.write_str("the node is rebooted"),
-            Self::Policy => f.write_str("the disruption policy asks for a drain"),
-            Self::Registries { cause } => f.write_str(cause),
-            Self::RegistriesUnknown => {
-                write!(
-                    f,
-                    "what the change of {REGISTRIES_CONF} means for running pods cannot be told"
-                )
-            }
-            Self::KubeletMinor { old, new } => write!(f, "the kubelet goes from {old} to {new}"),
-        }
-    }
-}
 
 /// Why a disruption cannot be told. The change is not applied then.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -243,7 +116,7 @@ fn causes(changes: &Changes, policy: &Policy) -> Vec<Cause> {
 
     let users = changes
         .passwd()
-        .then(|| by_policy(Subject::Users, Some(&policy.sshkey.actions)));
+        .then(|| by_policy(Subject::Users, Some(&policy.users)));
     by_nature.chain(paths).chain(units).chain(users).collect()
 }
 
@@ -311,18 +184,14 @@ fn registries_drain(
     match registries::judge(before.as_deref(), after.as_deref()) {
         Ok(verdict) => Ok(match verdict {
             registries::Verdict::Safe => None,
-            registries::Verdict::Drain(cause) => Some(unsafe_registries(&cause)),
+            registries::Verdict::Drain(cause) => Some(DrainReason::Registries {
+                cause: cause.to_string(),
+            }),
         }),
         Err(source) => Err(DisruptionError::Registries {
             config: new.name.clone(),
             source,
         }),
-    }
-}
-
-fn unsafe_registries(cause: &Unsafe) -> DrainReason {
-    DrainReason::Registries {
-        cause: cause.to_string(),
     }
 }
 
@@ -422,6 +291,20 @@ mod tests {
         assert_eq!(told.actions, [Action::Reboot]);
         assert_eq!(told.drain, [DrainReason::Reboot]);
         assert_eq!(told.causes[0].by, By::NoPolicy);
+    }
+
+    #[test]
+    fn people_read_the_verdict_first_and_then_who_asked_for_it() {
+        let told = disruption(
+            &config(&json!({})),
+            &config(&json!({"files": [{"path": "/opt/x"}]})),
+        );
+        assert_eq!(
+            told.to_string(),
+            "drain, because the node is rebooted\n\
+             then: reboot\n  \
+             path /opt/x: reboot (no disruption policy speaks of it)\n"
+        );
     }
 
     #[test]

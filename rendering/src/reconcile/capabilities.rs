@@ -1,8 +1,9 @@
 //! What a host can apply in place, as a set that travels on the MachineConfigNode.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
-use thiserror::Error;
+use api::operator::StorageOverride;
 
 /// One kind of change that a host backend can apply to a running machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -97,14 +98,6 @@ impl Capability {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Capabilities(BTreeSet<Capability>);
 
-/// A value of `irreconcilableValidationOverrides` that there is not.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("irreconcilableValidationOverrides.storage: {found:?} is none of Disks, FileSystems, Raid")]
-pub struct UnknownOverride {
-    /// The value given.
-    pub found: String,
-}
-
 impl Capabilities {
     /// What the reference's daemon applies (machine-config.md 2.8 and 2.11); the default of a node that reports
     /// nothing.
@@ -141,31 +134,29 @@ impl Capabilities {
         self.0.iter().map(|capability| capability.name()).collect()
     }
 
-    /// With what the owner allows to differ although nothing applies it: MachineConfiguration's
+    /// With what the owner lets differ although nothing applies it: MachineConfiguration's
     /// `irreconcilableValidationOverrides.storage`.
-    ///
-    /// # Errors
-    ///
-    /// A value that the API does not have.
-    pub fn with_overrides<'a>(
-        mut self,
-        storage: impl IntoIterator<Item = &'a str>,
-    ) -> Result<Self, UnknownOverride> {
-        for value in storage {
-            let capability = [Capability::Disks, Capability::Filesystems, Capability::Raid]
-                .into_iter()
-                .find(|capability| capability.name() == value)
-                .ok_or_else(|| UnknownOverride {
-                    found: value.to_owned(),
-                })?;
-            self.0.insert(capability);
-        }
-        Ok(self)
+    #[must_use]
+    pub fn with_overrides(mut self, storage: &[StorageOverride]) -> Self {
+        self.0.extend(storage.iter().map(|part| match part {
+            StorageOverride::Disks => Capability::Disks,
+            StorageOverride::FileSystems => Capability::Filesystems,
+            StorageOverride::Raid => Capability::Raid,
+        }));
+        self
     }
 
     /// Whether the host can apply this.
     pub fn has(&self, capability: Capability) -> bool {
         self.0.contains(&capability)
+    }
+}
+
+impl fmt::Display for Capabilities {
+    /// The names with commas between them: how a node reports them in one annotation. Read back by
+    /// [`Capabilities::from_names`] over the parts.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.names().join(","))
     }
 }
 
@@ -176,7 +167,7 @@ mod tests {
     #[test]
     fn what_a_node_reports_is_read_back_the_same() {
         let all = Capabilities::of(Capability::ALL);
-        assert_eq!(Capabilities::from_names(all.names()), all);
+        assert_eq!(Capabilities::from_names(all.to_string().split(',')), all);
     }
 
     #[test]
@@ -188,13 +179,8 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_override_is_refused_by_name() {
-        let refused = Capabilities::reference().with_overrides(["Luks"]);
-        assert_eq!(
-            refused,
-            Err(UnknownOverride {
-                found: "Luks".to_owned()
-            })
-        );
+    fn what_the_owner_lets_differ_is_added() {
+        let lenient = Capabilities::reference().with_overrides(&[StorageOverride::Raid]);
+        assert!(lenient.has(Capability::Raid) && !lenient.has(Capability::Disks));
     }
 }

@@ -17,14 +17,14 @@ mod refusal;
 use crate::configuration::Configuration;
 use crate::ignition::config::{List, PasswdUser};
 
-pub use capabilities::{Capabilities, Capability, UnknownOverride};
+pub use capabilities::{Capabilities, Capability};
 pub use refusal::{Cause, Refusal};
 
 /// The highest file mode that is applied without [`Capability::SpecialModes`].
 const MAX_PLAIN_MODE: i64 = 0o777;
 
 /// The file that asks a daemon to write its config anew. A config that brings it would ask for ever.
-pub const FORCE_FILE: &str = "/run/machine-config-daemon-force";
+pub const FORCE_FILE: &str = api::names::path::FORCE;
 
 /// The only user that the reference's daemon changes.
 pub const CORE_USER: &str = "core";
