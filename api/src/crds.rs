@@ -48,19 +48,19 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
 pub fn bundle(bundle: Bundle) -> Vec<CustomResourceDefinition> {
     match bundle {
         Bundle::Nodes => vec![
-            spec_by_default(finish(MachineConfig::crd(), vec![])),
+            spec_by_default(finish(MachineConfig::crd(), &[])),
             finish(
                 MachineConfigNode::crd(),
-                vec![rule(
+                &[rule(
                     "self.metadata.name == self.spec.node.name",
                     "metadata.name must equal spec.node.name",
                 )],
             ),
-            finish(MachineConfigPool::crd(), vec![]),
-            finish(RolloutPolicy::crd(), vec![]),
-            finish(SlotLedger::crd(), vec![named_cluster()]),
+            finish(MachineConfigPool::crd(), &[]),
+            finish(RolloutPolicy::crd(), &[]),
+            finish(SlotLedger::crd(), &[named_cluster()]),
         ],
-        Bundle::Operator => vec![finish(MachineConfiguration::crd(), vec![named_cluster()])],
+        Bundle::Operator => vec![finish(MachineConfiguration::crd(), &[named_cluster()])],
     }
 }
 
@@ -86,10 +86,7 @@ fn root(crd: &mut CustomResourceDefinition) -> impl Iterator<Item = &mut JSONSch
         .filter_map(|version| version.schema.as_mut()?.open_api_v3_schema.as_mut())
 }
 
-fn finish(
-    mut crd: CustomResourceDefinition,
-    rules: Vec<ValidationRule>,
-) -> CustomResourceDefinition {
+fn finish(mut crd: CustomResourceDefinition, rules: &[ValidationRule]) -> CustomResourceDefinition {
     crd.metadata
         .labels
         .get_or_insert_default()
@@ -99,7 +96,7 @@ fn finish(
         schema.title = None;
         settle(schema);
         if !rules.is_empty() {
-            schema.x_kubernetes_validations = Some(rules.clone());
+            schema.x_kubernetes_validations = Some(rules.to_vec());
         }
     }
     crd

@@ -1,5 +1,7 @@
 //! `kubectl get` shows what the reference shows (`reference/crds.md`).
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test fails by panicking
+
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 
 fn crd(name: &str) -> CustomResourceDefinition {
