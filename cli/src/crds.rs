@@ -32,10 +32,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             print_json(&serde_json::json!({"apiVersion": "v1", "kind": "List", "items": crds}))
         }
         Output::Text => {
-            let documents: Result<Vec<String>, _> =
-                crds.iter().map(serde_saphyr::to_string).collect();
-            let documents = documents.context("writing the CRDs as YAML")?;
-            print_text(&format!("---\n{}", documents.join("---\n")))
+            let text = api::yaml::documents(&crds).context("writing the CRDs as YAML")?;
+            print_text(&text)
         }
     }
 }

@@ -3,6 +3,7 @@
 mod checks;
 mod codegen;
 mod conformance;
+mod fields;
 mod tidy;
 mod tools;
 
