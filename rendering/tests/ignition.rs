@@ -1,6 +1,10 @@
 //! Each rule of Ignition's specs, by a config that breaks it; and what holds for any text.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::needless_pass_by_value,
+    reason = "helpers of tests"
+)]
 
 use proptest::prelude::*;
 use rendering::ignition::{Refusal, accept, parse};

@@ -1,5 +1,7 @@
 //! A rendered config's name never changes: these were given out, and nodes carry them.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 use rendering::names::{canonical_form, rendered_name};
 use rendering::spec::MachineConfigSpec;
 use serde_json::{Value, json};
