@@ -23,12 +23,12 @@ impl Corpus for Disruption {
         let owner: NodeDisruptionPolicy = serde_json::from_value(input["userPolicy"].clone())?;
         let policy = Policy::cluster(&owner)?;
         let published = &input["clusterPolicies"];
-        let mut merged = serde_json::to_value(policy.to_api())?;
-        for list in ["files", "units"] {
-            merged
-                .as_object_mut()
-                .into_iter()
-                .for_each(|it| drop(it.entry(list).or_insert(json!([]))));
+        let mut merged = json!({"files": [], "units": []});
+        if let (Value::Object(told), Some(merged)) = (
+            serde_json::to_value(policy.to_api())?,
+            merged.as_object_mut(),
+        ) {
+            merged.extend(told);
         }
         ensure!(
             merged == *published,
