@@ -3,6 +3,22 @@
 //! It touches nothing of the world but its own: no network but loopback (and that only where asked), no clock but the one it is
 //! given, no chance but its seed.
 //!
+//! | module | what lives there |
+//! | --- | --- |
+//! | [`server`] | the API server |
+//! | [`chance`] | random numbers that a seed decides |
+//! | [`clock`] | wall time that moves with tokio's |
+//! | [`faults`] | what goes wrong, and healing |
+//! | [`fleet`] | a whole cluster from a description |
+//! | [`kubelet`] | Node, Lease and pods of one machine |
+//! | [`machine`] | files, packages, boots and services of one machine; the daemon's host over it |
+//! | [`node_lifecycle`] | what the control plane does with silent nodes |
+//! | [`observer`] | which promises were kept, from the store alone |
+//! | [`pace`] | how long everything takes |
+//! | [`trace`] | a run as bytes and as a hash |
+//! | [`version`] | versions of kubelets and API servers |
+//! | [`workload`] | deployments, DaemonSets, scheduler, PodDisruptionBudgets |
+//!
 //! Each actor has a client of its own, so that faults and the trace know it by name:
 //!
 //! ```
@@ -34,5 +50,17 @@
 //! # }
 //! ```
 
+pub mod chance;
 pub mod clock;
+pub mod faults;
+pub mod fleet;
+mod follow;
+pub mod kubelet;
+pub mod machine;
+pub mod node_lifecycle;
+pub mod observer;
+pub mod pace;
 pub mod server;
+pub mod trace;
+pub mod version;
+pub mod workload;
