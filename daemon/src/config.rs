@@ -253,6 +253,10 @@ fn add_unit(unit: &model::Unit, content: &mut Content) {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "literal JSON reads better by value"
+)]
 mod tests {
     use super::*;
     use serde_json::{Value, json};

@@ -7,9 +7,13 @@
 //! | module | what lives there |
 //! | --- | --- |
 //! | [`apply`] | making the machine what a config says, from whatever it is; originals; the proof |
+//! | [`config`] | a rendered config, read into what a machine can take |
 //! | [`core`] | the state machine: what is done next, and what the node says of itself |
+//! | [`decide`] | what a config would do to this machine |
 //! | [`host`] | what a machine can do; the only way to it |
 //! | [`journal`] | the state machine's memory on the disk, and the configs that it names |
+//! | [`shell`] | the daemon as it runs: watch, drive, publish |
+//! | [`work`] | carrying out what the core asks for |
 
 pub mod apply;
 pub mod config;
@@ -17,3 +21,8 @@ pub mod core;
 pub mod decide;
 pub mod host;
 pub mod journal;
+pub mod shell;
+pub mod work;
+
+#[cfg(test)]
+mod crash;

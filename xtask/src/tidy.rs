@@ -96,6 +96,11 @@ fn lengths(path: &str, text: &str, findings: &mut String) -> Result<()> {
         if !opens_function(line) {
             continue;
         }
+        // A signature that ends before any body is a declaration, as traits have them.
+        let head = lines[start..].iter().find(|l| l.ends_with(['{', ';']));
+        if head.is_none_or(|head| head.ends_with(';')) {
+            continue;
+        }
         // rustfmt closes a function with a brace at the indentation that opened it.
         let indent = &line[..line.len() - line.trim_start().len()];
         let close = format!("{indent}}}");

@@ -169,10 +169,9 @@ fn unit_targets<'a>(content: &'a Content, survey: &'a Survey) -> Vec<UnitTarget<
         now: now(name).state,
         target: match wish {
             UnitWish::Enabled => UnitState::Enabled,
-            UnitWish::Disabled => UnitState::Disabled,
             UnitWish::Masked => UnitState::Masked,
             UnitWish::Preset if now(name).preset_enabled => UnitState::Enabled,
-            UnitWish::Preset => UnitState::Disabled,
+            UnitWish::Disabled | UnitWish::Preset => UnitState::Disabled,
         },
         recorded: survey.originals.units.contains_key(name),
         leaving: false,

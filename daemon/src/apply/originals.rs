@@ -102,9 +102,13 @@ impl Key<'_> {
             Self::User(name) => ("user", name),
             Self::System => return format!("{PREFIX}system"),
         };
-        let digest = Sha256::digest(name.as_bytes());
-        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{PREFIX}{kind}-{hex}")
+        let mut key = format!("{PREFIX}{kind}-");
+        for byte in Sha256::digest(name.as_bytes()) {
+            for digit in [byte >> 4, byte & 15] {
+                key.extend(char::from_digit(digit.into(), 16));
+            }
+        }
+        key
     }
 }
 

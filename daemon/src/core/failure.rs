@@ -25,6 +25,11 @@ pub enum Failure {
         /// What is wrong with it, with the field.
         error: String,
     },
+    /// The disruption policy cannot be read.
+    PolicyUnreadable {
+        /// What is wrong with it, with the field.
+        error: String,
+    },
     /// This machine cannot carry the change out.
     Irreconcilable {
         /// The config.
@@ -101,6 +106,7 @@ impl Failure {
         match self {
             Self::ConfigMissing { .. } => "ConfigMissing",
             Self::ConfigUnreadable { .. } => "ConfigUnreadable",
+            Self::PolicyUnreadable { .. } => "PolicyUnreadable",
             Self::Irreconcilable { .. } => "Irreconcilable",
             Self::SurveyFailed { .. } => "SurveyFailed",
             Self::ApplyFailed { .. } => "ApplyFailed",
@@ -133,6 +139,10 @@ impl fmt::Display for Failure {
             Self::ConfigUnreadable { config, error } => {
                 write!(f, "MachineConfig {config} cannot be read: {error}")
             }
+            Self::PolicyUnreadable { error } => write!(
+                f,
+                "the node disruption policy of MachineConfiguration cluster cannot be read: {error}"
+            ),
             Self::Irreconcilable { config, error } => {
                 write!(
                     f,

@@ -20,6 +20,7 @@ mod failure;
 mod report;
 mod state;
 mod transition;
+mod visit;
 
 #[cfg(test)]
 mod tests;
@@ -119,6 +120,11 @@ impl Daemon {
         let acted = self.memory.acted.as_ref()?;
         let intent = node.order.as_ref().map_or(0, |order| order.intent);
         (intent <= acted.intent && desired != acted.config).then_some(desired)
+    }
+
+    /// The config that the Node shows as desired, whoever wrote it.
+    pub fn desired_config(&self) -> Option<&str> {
+        self.node.as_ref()?.desired_config.as_deref()
     }
 
     /// The order that is due: assigned, and above everything that was acted on.

@@ -4,7 +4,7 @@
 //! Rules: reference/machine-config.md 2.1 (annotations) and 2.15 (conditions); design.md 3 says who writes what.
 
 use super::state::{State, Verdict};
-use super::{Daemon, transition};
+use super::{Daemon, visit};
 use jiff::Timestamp;
 
 /// `reason` is cut here, as the reference does: annotations have a common limit of 256 KiB, and a
@@ -128,7 +128,7 @@ impl Daemon {
             current_config: memory.on_disk.clone(),
             state,
             reason: reason.chars().take(REASON_CHARS_MAX).collect(),
-            desired_drain: transition::drain_wish(&memory.state),
+            desired_drain: visit::drain_wish(&memory.state),
             acted_intent: self.reported_intent(),
             reported_at: outcome.map(|outcome| outcome.at),
             boot_id: self.boot.clone(),
@@ -170,8 +170,7 @@ impl Daemon {
             State::Preparing { .. } => (0, true),
             State::Draining { .. } => (1, false),
             State::Applying { .. } | State::Undoing { .. } => (1, true),
-            State::Acting { .. } => (3, true),
-            State::Rebooting { .. } => (3, true),
+            State::Acting { .. } | State::Rebooting { .. } => (3, true),
             State::Proving { .. } => (5, true),
             State::Uncordoning { outcome, .. } => match outcome.verdict {
                 Verdict::Done => (6, true),

@@ -7,6 +7,10 @@ use serde_json::{Value, json};
 
 const CHRONY: &str = "/etc/chrony.conf";
 
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "literal JSON reads better by value"
+)]
 fn rendered(name: &str, spec: Value, annotations: Value) -> Rendered {
     let object = json!({
         "metadata": {"name": name, "annotations": annotations},
@@ -95,7 +99,7 @@ fn first_contact_without_the_kernel_argument_reboots_and_drains() {
     host.tamper(|disk| {
         disk.next
             .kernel_arguments
-            .retain(|argument| argument != "nosmt")
+            .retain(|argument| argument != "nosmt");
     });
     let proposal = weigh(&host, None, &new).unwrap();
     assert_eq!(proposal.actions, [Action::Reboot]);

@@ -1,4 +1,4 @@
-//! A machine in memory, for this room's own tests.
+//! A machine in memory, for tests: of this room, and with the feature `testing` of others.
 //!
 //! Every operation that changes something is a crash point: [`MemoryHost::cut_power_at`] lets the
 //! machine die just before or just after the n-th of them. What is "on disk" survives, as
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Where the power goes, relative to a changing operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cut {
+pub enum Cut {
     /// The operation is asked for and has no effect.
     Before,
     /// The operation takes effect and nobody learns of it.
@@ -19,13 +19,19 @@ pub(crate) enum Cut {
 
 /// Everything that a power cut leaves standing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Disk {
-    pub(crate) files: BTreeMap<String, File>,
-    pub(crate) units: BTreeMap<String, UnitState>,
-    pub(crate) users: BTreeMap<String, User>,
-    pub(crate) next: System,
-    pub(crate) kubelet: Option<String>,
-    pub(crate) blobs: BTreeMap<String, Vec<u8>>,
+pub struct Disk {
+    /// Files by path.
+    pub files: BTreeMap<String, File>,
+    /// How units start, by name.
+    pub units: BTreeMap<String, UnitState>,
+    /// Users by name.
+    pub users: BTreeMap<String, User>,
+    /// The system of the next boot.
+    pub next: System,
+    /// The kubelet's package; `None` where it comes with the image.
+    pub kubelet: Option<String>,
+    /// The daemon's own state.
+    pub blobs: BTreeMap<String, Vec<u8>>,
 }
 
 #[derive(Debug)]
@@ -44,10 +50,15 @@ struct Machine {
 
 /// The machine; clones share it.
 #[derive(Debug, Clone)]
-pub(crate) struct MemoryHost(Arc<Mutex<Machine>>);
+pub struct MemoryHost(Arc<Mutex<Machine>>);
 
 impl MemoryHost {
-    pub(crate) fn new() -> Self {
+    /// A machine that nobody has touched: a user `core`, a kubelet, two kernel arguments.
+    #[allow(
+        clippy::new_without_default,
+        reason = "there is nothing default about a machine"
+    )]
+    pub fn new() -> Self {
         let system = System {
             kernel_arguments: vec!["root=/dev/vda".into(), "quiet".into()],
             ..System::default()
@@ -78,34 +89,34 @@ impl MemoryHost {
     }
 
     /// A copy of what is on the disk.
-    pub(crate) fn disk(&self) -> Disk {
+    pub fn disk(&self) -> Disk {
         self.machine().disk.clone()
     }
 
     /// Changes the disk behind the daemon's back.
-    pub(crate) fn tamper(&self, change: impl FnOnce(&mut Disk)) {
+    pub fn tamper(&self, change: impl FnOnce(&mut Disk)) {
         change(&mut self.machine().disk);
     }
 
     /// Lets the power go at the `operation`-th change from now, counted from 0.
-    pub(crate) fn cut_power_at(&self, operation: usize, cut: Cut) {
+    pub fn cut_power_at(&self, operation: usize, cut: Cut) {
         let mut machine = self.machine();
         machine.cut = Some((machine.operations + operation, cut));
     }
 
     /// How many changes there have been.
-    pub(crate) fn operations(&self) -> usize {
+    pub fn operations(&self) -> usize {
         self.machine().operations
     }
 
     /// Whether the machine waits for [`MemoryHost::boot`].
-    pub(crate) fn is_down(&self) -> bool {
+    pub fn is_down(&self) -> bool {
         let machine = self.machine();
         machine.dead || machine.rebooting
     }
 
     /// Starts the machine anew: another boot id, the staged system, no cut.
-    pub(crate) fn boot(&self) {
+    pub fn boot(&self) {
         let mut machine = self.machine();
         machine.dead = false;
         machine.rebooting = false;
@@ -116,17 +127,22 @@ impl MemoryHost {
     }
 
     /// Makes every operation on `subject` fail from now on.
-    pub(crate) fn refuse(&self, subject: &str) {
+    pub fn refuse(&self, subject: &str) {
         self.machine().refuse.insert(subject.into());
     }
 
+    /// Ends a refusal.
+    pub fn allow(&self, subject: &str) {
+        self.machine().refuse.remove(subject);
+    }
+
     /// Whether the kubelet answers from now on.
-    pub(crate) fn set_kubelet_answers(&self, answers: bool) {
+    pub fn set_kubelet_answers(&self, answers: bool) {
         self.machine().kubelet_answers = answers;
     }
 
     /// What was asked of services and power, in order.
-    pub(crate) fn log(&self) -> Vec<String> {
+    pub fn log(&self) -> Vec<String> {
         self.machine().log.clone()
     }
 
@@ -177,7 +193,7 @@ impl Host for MemoryHost {
     }
 
     async fn facts_changed(&self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     async fn boot_id(&self) -> Result<String, HostError> {

@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 
-#[cfg(test)]
-pub(crate) mod memory;
+#[cfg(any(test, feature = "testing"))]
+pub mod memory;
 
 /// A machine, as far as the daemon needs one.
 ///

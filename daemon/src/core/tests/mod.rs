@@ -105,11 +105,6 @@ fn missing() -> Failure {
 /// Every kind of state.
 fn states() -> Vec<(&'static str, Daemon)> {
     let failed = Verdict::Failed { failure: missing() };
-    let apply_failed = Failure::ApplyFailed {
-        config: "new".into(),
-        error: "disk full".into(),
-    };
-    let visit = assigned;
     let mut on_trial = daemon(State::Idle {
         outcome: Some(outcome(Verdict::Done)),
     });
@@ -124,15 +119,7 @@ fn states() -> Vec<(&'static str, Daemon)> {
     });
     let mut probing = on_trial.clone();
     probing.probing = true;
-    let uncordoning = State::Uncordoning {
-        config: "new".into(),
-        outcome: outcome(Verdict::Done),
-    };
-    let applying = |plan| State::Applying {
-        visit: visit(),
-        plan,
-    };
-    vec![
+    let mut states = vec![
         ("unborn", daemon(State::Idle { outcome: None })),
         (
             "done",
@@ -148,6 +135,27 @@ fn states() -> Vec<(&'static str, Daemon)> {
         ),
         ("onTrial", on_trial),
         ("probing", probing),
+    ];
+    states.extend(visits());
+    states
+}
+
+/// Every kind of state with a visit in it or just behind it.
+fn visits() -> Vec<(&'static str, Daemon)> {
+    let visit = assigned;
+    let apply_failed = Failure::ApplyFailed {
+        config: "new".into(),
+        error: "disk full".into(),
+    };
+    let uncordoning = State::Uncordoning {
+        config: "new".into(),
+        outcome: outcome(Verdict::Done),
+    };
+    let applying = |plan| State::Applying {
+        visit: visit(),
+        plan,
+    };
+    vec![
         ("preparing", daemon(State::Preparing { visit: visit() })),
         (
             "draining",
@@ -339,16 +347,16 @@ fn cell(before: &Daemon, event: Event) -> String {
 
 fn row(state: &str, daemon: &Daemon) -> String {
     let mut row = format!("{state}\n");
-    let mut nothing = String::from("  nothing:");
-    let mut refused = String::from("  refused:");
+    let mut nothing = vec!["  nothing:"];
+    let mut refused = vec!["  refused:"];
     for (name, event) in events() {
         match cell(daemon, event).as_str() {
-            "." => nothing.push_str(&format!(" {name}")),
-            "-" => refused.push_str(&format!(" {name}")),
-            next => row.push_str(&format!("  {name} -> {next}\n")),
+            "." => nothing.push(name),
+            "-" => refused.push(name),
+            next => row.extend(["  ", name, " -> ", next, "\n"]),
         }
     }
-    format!("{row}{nothing}\n{refused}\n")
+    format!("{row}{}\n{}\n", nothing.join(" "), refused.join(" "))
 }
 
 #[test]
