@@ -89,7 +89,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let lines: Vec<String> = CHAPTERS
             .iter()
             .enumerate()
-            .map(|(index, chapter)| format!("{}  {:<16} {}\n", index + 1, chapter.name, chapter.title))
+            .map(|(index, chapter)| {
+                format!("{}  {:<16} {}\n", index + 1, chapter.name, chapter.title)
+            })
             .collect();
         return print_text(&lines.concat());
     }
@@ -136,8 +138,14 @@ async fn tell(args: &Args, chapters: &[&'static Chapter]) -> Result<Verdict> {
         Some(path) => manifests::load(path)?,
         None => stage::base_manifests()?,
     };
-    let stage =
-        Stage::open(description, args.pace.pace(), args.pace.patience(), args.seed, Teller::new(args.output)).await?;
+    let stage = Stage::open(
+        description,
+        args.pace.pace(),
+        args.pace.patience(),
+        args.seed,
+        Teller::new(args.output),
+    )
+    .await?;
     stage.say_where();
     let told = tokio::select! {
         told = story(&stage, &first, !args.wait_for_approval, chapters) => told,
@@ -146,7 +154,9 @@ async fn tell(args: &Args, chapters: &[&'static Chapter]) -> Result<Verdict> {
     let verdict = Verdict::new(stage.fleet(), told);
     if args.hold {
         stage.teller().say("the cluster stays up; Ctrl-C ends it");
-        tokio::signal::ctrl_c().await.context("waiting for Ctrl-C")?;
+        tokio::signal::ctrl_c()
+            .await
+            .context("waiting for Ctrl-C")?;
     }
     stage.close().await;
     Ok(verdict)
@@ -167,7 +177,9 @@ async fn story(
         stage.teller().title(chapter.title);
         let came = (chapter.tell)(stage).await;
         if let Err(error) = &came {
-            stage.teller().say(&format!("this chapter failed: {error:#}"));
+            stage
+                .teller()
+                .say(&format!("this chapter failed: {error:#}"));
         }
         told.push(Told::new(chapter.name, came));
     }

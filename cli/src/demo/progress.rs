@@ -33,8 +33,15 @@ pub(crate) struct Teller {
 
 impl Teller {
     pub(crate) fn new(output: Output) -> Self {
-        let live = output == Output::Text && std::io::stderr().is_terminal() && std::io::stdout().is_terminal();
-        Self { begun: Instant::now(), output, bars: MultiProgress::new(), live }
+        let live = output == Output::Text
+            && std::io::stderr().is_terminal()
+            && std::io::stdout().is_terminal();
+        Self {
+            begun: Instant::now(),
+            output,
+            bars: MultiProgress::new(),
+            live,
+        }
     }
 
     /// Opens a chapter.
@@ -44,7 +51,10 @@ impl Teller {
 
     /// Says one line, with the seconds since the start.
     pub(crate) fn say(&self, line: &str) {
-        self.line(&format!("{:>6.1}s  {line}", self.begun.elapsed().as_secs_f64()));
+        self.line(&format!(
+            "{:>6.1}s  {line}",
+            self.begun.elapsed().as_secs_f64()
+        ));
     }
 
     fn line(&self, line: &str) {
@@ -70,7 +80,9 @@ pub(crate) async fn show(stage: &Stage) -> Infallible {
         let holds = stage.holds();
         if teller.live {
             for pool in &pools {
-                let bar = bars.entry(pool.name.clone()).or_insert_with(|| teller.bars.add(bar(pool)));
+                let bar = bars
+                    .entry(pool.name.clone())
+                    .or_insert_with(|| teller.bars.add(bar(pool)));
                 bar.set_position(pool.done as u64);
                 bar.set_message(state(pool, &holds));
             }
@@ -78,7 +90,15 @@ pub(crate) async fn show(stage: &Stage) -> Infallible {
         }
         let line: Vec<String> = pools
             .iter()
-            .map(|pool| format!("{} {}/{} {}", pool.name, pool.done, pool.nodes, state(pool, &holds)))
+            .map(|pool| {
+                format!(
+                    "{} {}/{} {}",
+                    pool.name,
+                    pool.done,
+                    pool.nodes,
+                    state(pool, &holds)
+                )
+            })
             .collect();
         let line = line.join(" | ");
         if line != said {
@@ -91,18 +111,31 @@ pub(crate) async fn show(stage: &Stage) -> Infallible {
 fn bar(pool: &PoolSummary) -> ProgressBar {
     let style = ProgressStyle::with_template("{prefix:>8} {bar:24} {pos:>3}/{len:<3} {wide_msg}")
         .unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(pool.nodes as u64).with_style(style).with_prefix(pool.name.clone())
+    ProgressBar::new(pool.nodes as u64)
+        .with_style(style)
+        .with_prefix(pool.name.clone())
 }
 
 /// Budget against unavailable, who is where, and who waits for what.
 fn state(pool: &PoolSummary, holds: &[Held]) -> String {
     let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
-    for hold in holds.iter().filter(|hold| hold.pool == pool.name && hold.reason != "UpToDate") {
+    for hold in holds
+        .iter()
+        .filter(|hold| hold.pool == pool.name && hold.reason != "UpToDate")
+    {
         *reasons.entry(&hold.reason).or_default() += 1;
     }
     let mut reasons: Vec<(&str, usize)> = reasons.into_iter().collect();
     reasons.sort_by_key(|(reason, nodes)| (std::cmp::Reverse(*nodes), *reason));
-    let waits: Vec<String> =
-        reasons.iter().take(REASONS_SHOWN).map(|(reason, nodes)| format!("{nodes} {reason}")).collect();
-    format!("away {}/{} {}", pool.unavailable, pool.max_unavailable, waits.join(", "))
+    let waits: Vec<String> = reasons
+        .iter()
+        .take(REASONS_SHOWN)
+        .map(|(reason, nodes)| format!("{nodes} {reason}"))
+        .collect();
+    format!(
+        "away {}/{} {}",
+        pool.unavailable,
+        pool.max_unavailable,
+        waits.join(", ")
+    )
 }

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use api::names::pool;
+use kube::Client;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use kube::discovery::{self, Scope};
-use kube::{Client, ResourceExt as _};
 use serde_json::{Value, json};
 use simulation::faults::Faults;
 use simulation::fleet::{ControllerOptions, Description, Fleet, Setup};
@@ -26,16 +26,26 @@ const FLEET: &str = include_str!("fleet.yaml");
 
 /// The machine configs that the fleet begins with.
 const BASE: [(&str, &str); 4] = [
-    ("disruption.yaml", include_str!("manifests/base/disruption.yaml")),
-    ("time-and-access.yaml", include_str!("manifests/base/time-and-access.yaml")),
-    ("registries.yaml", include_str!("manifests/base/registries.yaml")),
+    (
+        "disruption.yaml",
+        include_str!("manifests/base/disruption.yaml"),
+    ),
+    (
+        "time-and-access.yaml",
+        include_str!("manifests/base/time-and-access.yaml"),
+    ),
+    (
+        "registries.yaml",
+        include_str!("manifests/base/registries.yaml"),
+    ),
     ("kubelet.yaml", include_str!("manifests/base/kubelet.yaml")),
 ];
 
 /// Resources of the store that chapters look at.
 pub(crate) const NODES: &str = "nodes";
 pub(crate) const POOLS: &str = "machineconfigpools.machineconfiguration.openshift.io";
-pub(crate) const MACHINE_CONFIG_NODES: &str = "machineconfignodes.machineconfiguration.openshift.io";
+pub(crate) const MACHINE_CONFIG_NODES: &str =
+    "machineconfignodes.machineconfiguration.openshift.io";
 
 /// The name under which the demo writes, as a person would.
 const PERSON: &str = "demo";
@@ -75,8 +85,12 @@ impl Stage {
         teller: Teller,
     ) -> Result<Self> {
         let folder = std::env::temp_dir().join(format!("windlass-demo-{}", std::process::id()));
-        std::fs::create_dir_all(&folder)
-            .with_context(|| format!("making the folder {} for the nodes' files", folder.display()))?;
+        std::fs::create_dir_all(&folder).with_context(|| {
+            format!(
+                "making the folder {} for the nodes' files",
+                folder.display()
+            )
+        })?;
         let clock = simulation::clock::starting_at(wall_clock());
         let fleet = Fleet::start(Setup {
             description,
@@ -90,25 +104,45 @@ impl Stage {
         })
         .await
         .context("starting the simulated fleet")?;
-        let listener = listen(fleet.server()).await.context("listening on loopback for kubectl")?;
+        let listener = listen(fleet.server())
+            .await
+            .context("listening on loopback for kubectl")?;
         let kubeconfig = listener.kubeconfig();
         std::fs::write(folder.join("kubeconfig"), kubeconfig).context("writing the kubeconfig")?;
         let client = fleet.client(PERSON);
         let store = fleet.server().observer();
-        Ok(Self { fleet, client, store, teller, patience, listener, folder })
+        Ok(Self {
+            fleet,
+            client,
+            store,
+            teller,
+            patience,
+            listener,
+            folder,
+        })
     }
 
     /// Says how to look at the cluster from outside.
     pub(crate) fn say_where(&self) {
-        self.teller.say(&format!("a Kubernetes API listens on http://{}", self.listener.address()));
-        self.teller.say(&format!("  export KUBECONFIG={}", self.folder.join("kubeconfig").display()));
+        self.teller.say(&format!(
+            "a Kubernetes API listens on http://{}",
+            self.listener.address()
+        ));
+        self.teller.say(&format!(
+            "  export KUBECONFIG={}",
+            self.folder.join("kubeconfig").display()
+        ));
         self.teller.say("  kubectl get machineconfigpools -w");
-        self.teller.say(&format!("each node's files lie in {}", self.folder.join("nodes").display()));
+        self.teller.say(&format!(
+            "each node's files lie in {}",
+            self.folder.join("nodes").display()
+        ));
     }
 
     /// First contact: applies what the fleet begins with, and approves it for every pool.
     pub(crate) async fn begin(&self, first: &[Manifest], approve: bool) -> Result<()> {
-        self.teller.title("first contact: nodes that never had a config");
+        self.teller
+            .title("first contact: nodes that never had a config");
         for manifest in first {
             self.apply(manifest).await?;
         }
@@ -124,9 +158,12 @@ impl Stage {
         ));
         if approve {
             for name in &pools {
-                self.annotate_pool(name, pool::APPROVE_FIRST, "demo").await?;
+                self.until_retargeted(name, "").await?;
+                self.annotate_pool(name, pool::APPROVE_FIRST, &self.target(name))
+                    .await?;
             }
-            self.teller.say("approved, pool by pool: windlass.dev/approve-first");
+            self.teller
+                .say("approved, pool by pool: windlass.dev/approve-first");
         }
         self.settle().await
     }
@@ -135,16 +172,28 @@ impl Stage {
     pub(crate) async fn apply_text(&self, name: &str, text: &str) -> Result<()> {
         for manifest in manifests::documents(name, text)? {
             self.apply(&manifest).await?;
-            self.teller.say(&format!("applied {} {}", manifest.kind(), manifest.name()));
+            self.teller
+                .say(&format!("applied {} {}", manifest.kind(), manifest.name()));
         }
         Ok(())
     }
 
     async fn apply(&self, manifest: &Manifest) -> Result<()> {
         let api = self.api_of(manifest).await?;
-        api.patch(manifest.name(), &PatchParams::apply(PERSON).force(), &Patch::Apply(&manifest.value))
-            .await
-            .with_context(|| format!("applying {} {} ({})", manifest.kind(), manifest.name(), manifest.at))?;
+        api.patch(
+            manifest.name(),
+            &PatchParams::apply(PERSON).force(),
+            &Patch::Apply(&manifest.value),
+        )
+        .await
+        .with_context(|| {
+            format!(
+                "applying {} {} ({})",
+                manifest.kind(),
+                manifest.name(),
+                manifest.at
+            )
+        })?;
         Ok(())
     }
 
@@ -154,11 +203,19 @@ impl Stage {
         let kind = GroupVersionKind::gvk(group, version, manifest.kind());
         let (resource, capabilities) = discovery::pinned_kind(&self.client, &kind)
             .await
-            .with_context(|| format!("looking for the kind {} of {}", manifest.kind(), manifest.at))?;
+            .with_context(|| {
+                format!(
+                    "looking for the kind {} of {}",
+                    manifest.kind(),
+                    manifest.at
+                )
+            })?;
         Ok(match capabilities.scope {
             Scope::Cluster => Api::all_with(self.client.clone(), &resource),
             Scope::Namespaced => {
-                let namespace = manifest.value["metadata"]["namespace"].as_str().unwrap_or("default");
+                let namespace = manifest.value["metadata"]["namespace"]
+                    .as_str()
+                    .unwrap_or("default");
                 Api::namespaced_with(self.client.clone(), namespace, &resource)
             }
         })
@@ -176,18 +233,31 @@ impl Stage {
     }
 
     /// Changes the `spec` of one PodDisruptionBudget.
-    pub(crate) async fn change_budget(&self, namespace: &str, name: &str, spec: Value) -> Result<()> {
+    pub(crate) async fn change_budget(
+        &self,
+        namespace: &str,
+        name: &str,
+        spec: Value,
+    ) -> Result<()> {
         use k8s_openapi::api::policy::v1::PodDisruptionBudget;
         let budgets: Api<PodDisruptionBudget> = Api::namespaced(self.client.clone(), namespace);
         budgets
-            .patch(name, &PatchParams::default(), &Patch::Merge(json!({ "spec": spec })))
+            .patch(
+                name,
+                &PatchParams::default(),
+                &Patch::Merge(json!({ "spec": spec })),
+            )
             .await
             .with_context(|| format!("changing PodDisruptionBudget {namespace}/{name}"))?;
         Ok(())
     }
 
     /// Waits until `holds` holds, looking after each change of the store; a chapter that waits in vain fails.
-    pub(crate) async fn until(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) -> Result<()> {
+    pub(crate) async fn until(
+        &self,
+        what: &str,
+        mut holds: impl FnMut(&Self) -> bool,
+    ) -> Result<()> {
         let wait = self.fleet.until(|_| holds(self));
         match tokio::time::timeout(self.patience, wait).await {
             Ok(()) => Ok(()),
@@ -198,43 +268,63 @@ impl Stage {
     /// Waits until every node has what its pool wants.
     pub(crate) async fn settle(&self) -> Result<()> {
         // A change counts once it has been quiet for a while; until then the fleet looks settled on the old target.
-        let wait = self.fleet.until(simulation::observer::Observer::has_converged);
+        let wait = self
+            .fleet
+            .until(simulation::observer::Observer::has_converged);
         match tokio::time::timeout(self.patience, wait).await {
             Ok(()) => Ok(()),
-            Err(_) => bail!("waited {} s in vain until every node was updated", self.patience.as_secs()),
+            Err(_) => bail!(
+                "waited {} s in vain until every node was updated",
+                self.patience.as_secs()
+            ),
         }
     }
 
     /// Waits until `pool` has another target than `before`.
     pub(crate) async fn until_retargeted(&self, pool: &str, before: &str) -> Result<()> {
-        self.until(&format!("the pool {pool} has a new rendered config"), |stage| {
-            let target = stage.target(pool);
-            !target.is_empty() && target != before
-        })
+        self.until(
+            &format!("the pool {pool} has a new rendered config"),
+            |stage| {
+                let target = stage.target(pool);
+                !target.is_empty() && target != before
+            },
+        )
         .await
     }
 
     /// The names of all pools.
     pub(crate) fn pools(&self) -> Vec<String> {
-        self.store.list(POOLS).iter().map(|pool| text(pool, "/metadata/name")).collect()
+        self.store
+            .list(POOLS)
+            .iter()
+            .map(|pool| text(pool, "/metadata/name"))
+            .collect()
     }
 
     /// The rendered config that a pool wants.
     pub(crate) fn target(&self, pool: &str) -> String {
-        self.store.get(POOLS, "", pool).map(|pool| text(&pool, "/spec/configuration/name")).unwrap_or_default()
+        self.store
+            .get(POOLS, "", pool)
+            .map(|pool| text(&pool, "/spec/configuration/name"))
+            .unwrap_or_default()
     }
 
     /// Whether a pool says that it is updated, to the target that it has now.
     pub(crate) fn is_updated(&self, pool: &str) -> bool {
         self.store.get(POOLS, "", pool).is_some_and(|pool| {
             condition(&pool, "Updated").is_some_and(|updated| text(updated, "/status") == "True")
-                && text(&pool, "/status/configuration/name") == text(&pool, "/spec/configuration/name")
+                && text(&pool, "/status/configuration/name")
+                    == text(&pool, "/spec/configuration/name")
         })
     }
 
     /// The nodes that are held for `reason`, by their MachineConfigNodes.
     pub(crate) fn held_for(&self, reason: &str) -> Vec<String> {
-        self.holds().into_iter().filter(|hold| hold.reason == reason).map(|hold| hold.node).collect()
+        self.holds()
+            .into_iter()
+            .filter(|hold| hold.reason == reason)
+            .map(|hold| hold.node)
+            .collect()
     }
 
     /// Every node's hold.
@@ -248,12 +338,19 @@ impl Stage {
                 message: text(condition, "/message"),
             })
         };
-        self.store.list(MACHINE_CONFIG_NODES).iter().filter_map(|object| held(object)).collect()
+        self.store
+            .list(MACHINE_CONFIG_NODES)
+            .iter()
+            .filter_map(|object| held(object))
+            .collect()
     }
 
     /// One Node.
     pub(crate) fn node(&self, name: &str) -> Value {
-        self.store.get(NODES, "", name).map(|node| (*node).clone()).unwrap_or_default()
+        self.store
+            .get(NODES, "", name)
+            .map(|node| (*node).clone())
+            .unwrap_or_default()
     }
 
     /// Whether a Node's Ready condition is True.
@@ -290,14 +387,25 @@ pub(crate) struct Held {
 
 /// The text at a JSON pointer, empty where there is none.
 pub(crate) fn text(object: &Value, pointer: &str) -> String {
-    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+    object
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
-    object.pointer("/status/conditions")?.as_array()?.iter().find(|condition| text(condition, "/type") == kind)
+    object
+        .pointer("/status/conditions")?
+        .as_array()?
+        .iter()
+        .find(|condition| text(condition, "/type") == kind)
 }
 
-#[expect(clippy::disallowed_methods, reason = "the demo's cluster starts at the time of the person who watches")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the demo's cluster starts at the time of the person who watches"
+)]
 fn wall_clock() -> jiff::Timestamp {
     jiff::Timestamp::now()
 }

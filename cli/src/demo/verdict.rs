@@ -21,13 +21,21 @@ pub(crate) struct Told {
 impl Told {
     pub(crate) fn new(name: &'static str, came: anyhow::Result<()>) -> Self {
         match came {
-            Ok(()) => Self { name, passed: true, error: None },
+            Ok(()) => Self {
+                name,
+                passed: true,
+                error: None,
+            },
             Err(error) => Self::failed(name, &error),
         }
     }
 
     pub(crate) fn failed(name: &'static str, error: &anyhow::Error) -> Self {
-        Self { name, passed: false, error: Some(format!("{error:#}")) }
+        Self {
+            name,
+            passed: false,
+            error: Some(format!("{error:#}")),
+        }
     }
 }
 
@@ -48,14 +56,25 @@ const VIOLATIONS_SHOWN: usize = 10;
 impl Verdict {
     pub(crate) fn new(fleet: &Fleet, chapters: Vec<Told>) -> Self {
         let violated = fleet.observe(|observer| {
-            observer.violations().iter().take(VIOLATIONS_SHOWN).map(ToString::to_string).collect()
+            observer
+                .violations()
+                .iter()
+                .take(VIOLATIONS_SHOWN)
+                .map(ToString::to_string)
+                .collect()
         });
-        Self { summary: fleet.summary(), chapters, violated }
+        Self {
+            summary: fleet.summary(),
+            chapters,
+            violated,
+        }
     }
 
     /// Whether all converged, every chapter passed and no promise was broken.
     pub(crate) fn is_clean(&self) -> bool {
-        self.summary.converged && self.summary.violations == 0 && self.chapters.iter().all(|told| told.passed)
+        self.summary.converged
+            && self.summary.violations == 0
+            && self.chapters.iter().all(|told| told.passed)
     }
 
     /// What is wrong, in one line.
@@ -64,7 +83,13 @@ impl Verdict {
             .chapters
             .iter()
             .filter(|told| !told.passed)
-            .map(|told| format!("{}: {}", told.name, told.error.as_deref().unwrap_or("failed")))
+            .map(|told| {
+                format!(
+                    "{}: {}",
+                    told.name,
+                    told.error.as_deref().unwrap_or("failed")
+                )
+            })
             .collect();
         if !self.summary.converged {
             complaints.push("not all nodes have their pool's config".to_owned());
@@ -76,13 +101,26 @@ impl Verdict {
 
 impl fmt::Display for Verdict {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { summary, chapters, violated } = self;
+        let Self {
+            summary,
+            chapters,
+            violated,
+        } = self;
         writeln!(out)?;
         for told in chapters {
-            writeln!(out, "{:<18} {}", told.name, if told.passed { "passed" } else { "FAILED" })?;
+            writeln!(
+                out,
+                "{:<18} {}",
+                told.name,
+                if told.passed { "passed" } else { "FAILED" }
+            )?;
         }
         writeln!(out)?;
-        writeln!(out, "{:<10} {:>5} {:>8} {:>11} {:>9}", "pool", "nodes", "updated", "most away", "allowed")?;
+        writeln!(
+            out,
+            "{:<10} {:>5} {:>8} {:>11} {:>9}",
+            "pool", "nodes", "updated", "most away", "allowed"
+        )?;
         for pool in &summary.pools {
             let updated = if pool.updated { "yes" } else { "NO" };
             writeln!(
@@ -93,8 +131,16 @@ impl fmt::Display for Verdict {
         }
         writeln!(out)?;
         writeln!(out, "why nodes waited")?;
-        for hold in summary.holds.iter().filter(|hold| hold.reason != "UpToDate") {
-            writeln!(out, "{:<24} {:>4} nodes {:>9.1} s", hold.reason, hold.nodes, hold.seconds)?;
+        for hold in summary
+            .holds
+            .iter()
+            .filter(|hold| hold.reason != "UpToDate")
+        {
+            writeln!(
+                out,
+                "{:<24} {:>4} nodes {:>9.1} s",
+                hold.reason, hold.nodes, hold.seconds
+            )?;
         }
         writeln!(out)?;
         let checked: Vec<String> = summary
@@ -113,7 +159,11 @@ impl fmt::Display for Verdict {
             summary.duration_seconds,
             summary.violations,
             summary.nodes_broken,
-            if summary.converged { "all converged" } else { "NOT CONVERGED" }
+            if summary.converged {
+                "all converged"
+            } else {
+                "NOT CONVERGED"
+            }
         )
     }
 }

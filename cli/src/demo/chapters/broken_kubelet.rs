@@ -14,11 +14,24 @@ pub(super) async fn tell(stage: &Stage) -> Result<()> {
     stage.apply_text("change.yaml", CHANGE).await?;
     stage.until_retargeted(POOL, &before).await?;
     let bad = stage.target(POOL);
-    stage.until("one node is down with the config", |stage| victims(stage, &bad).len() == 1).await?;
-    let victim = victims(stage, &bad).into_iter().next().context("the broken node is gone")?;
-    stage.teller().say(&format!("{victim} took the config, and its kubelet is dead; no other node goes"));
+    stage
+        .until("one node is down with the config", |stage| {
+            victims(stage, &bad).len() == 1
+        })
+        .await?;
+    let victim = victims(stage, &bad)
+        .into_iter()
+        .next()
+        .context("the broken node is gone")?;
+    stage.teller().say(&format!(
+        "{victim} took the config, and its kubelet is dead; no other node goes"
+    ));
     let kept = |stage: &Stage| with_config(stage, &bad).len();
-    ensure!(kept(stage) == 1, "{} nodes have the bad config", kept(stage));
+    ensure!(
+        kept(stage) == 1,
+        "{} nodes have the bad config",
+        kept(stage)
+    );
 
     stage.teller().say("the owner corrects the machine config; the daemon is a service of the host and still listens");
     stage.apply_text("correction.yaml", CORRECTION).await?;
@@ -28,8 +41,13 @@ pub(super) async fn tell(stage: &Stage) -> Result<()> {
             stage.is_ready(&victim) && !with_config(stage, &bad).contains(&victim)
         })
         .await?;
-    ensure!(with_config(stage, &bad).is_empty(), "another node took the bad config");
-    stage.teller().say(&format!("{victim} is repaired, first and in the slot that it had"));
+    ensure!(
+        with_config(stage, &bad).is_empty(),
+        "another node took the bad config"
+    );
+    stage.teller().say(&format!(
+        "{victim} is repaired, first and in the slot that it had"
+    ));
     stage.settle().await
 }
 
@@ -45,5 +63,8 @@ fn with_config(stage: &Stage, config: &str) -> Vec<String> {
 
 /// Nodes that have the config and are not Ready.
 fn victims(stage: &Stage, config: &str) -> Vec<String> {
-    with_config(stage, config).into_iter().filter(|node| !stage.is_ready(node)).collect()
+    with_config(stage, config)
+        .into_iter()
+        .filter(|node| !stage.is_ready(node))
+        .collect()
 }

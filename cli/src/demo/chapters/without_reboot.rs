@@ -12,11 +12,21 @@ pub(super) async fn tell(stage: &Stage) -> Result<()> {
     stage.apply_text("change.yaml", CHANGE).await?;
     stage.until_retargeted("worker", &before).await?;
     stage.settle().await?;
-    ensure!(boots == self::boots(stage), "a node rebooted, though nothing in the change asks for it");
-    stage.teller().say("every node has it; none was drained, none rebooted");
+    ensure!(
+        boots == self::boots(stage),
+        "a node rebooted, though nothing in the change asks for it"
+    );
+    stage
+        .teller()
+        .say("every node has it; none was drained, none rebooted");
     Ok(())
 }
 
 fn boots(stage: &Stage) -> Vec<u64> {
-    stage.fleet().machines().values().map(|machine| machine.boots()).collect()
+    stage
+        .fleet()
+        .machines()
+        .values()
+        .map(|machine| machine.boots())
+        .collect()
 }
