@@ -1,7 +1,6 @@
 //! `windlass`: the one binary. What may happen here: wiring only.
 
 mod crds;
-mod demo;
 mod diff;
 mod manifests;
 mod output;
@@ -25,7 +24,6 @@ enum Command {
     Crds(crds::Args),
     Render(render::Args),
     Diff(diff::Args),
-    Demo(demo::Args),
 }
 
 fn main() -> ExitCode {
@@ -33,7 +31,6 @@ fn main() -> ExitCode {
         Command::Crds(args) => crds::run(&args),
         Command::Render(args) => render::run(&args),
         Command::Diff(args) => diff::run(&args),
-        Command::Demo(args) => demo::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{codegen, conformance, tidy, tools};
+use crate::{conformance, tidy, tools};
 
 /// One named check.
 type Check = (&'static str, fn() -> Result<()>);
 
-const CHECKS: [Check; 9] = [
+const CHECKS: [Check; 8] = [
     ("format", format),
     ("tidy", || tidy::run(tools::root())),
-    ("generated files", generated),
     ("licences and duplicates", deny),
     ("lints", lints),
     ("tests", tests),
@@ -66,10 +65,6 @@ fn cargo(arguments: &[&str]) -> Command {
 
 fn format() -> Result<()> {
     tools::run(&mut cargo(&["fmt", "--all", "--check"]))
-}
-
-fn generated() -> Result<()> {
-    codegen::run(tools::root(), &["--check".to_owned()])
 }
 
 fn lints() -> Result<()> {

@@ -172,7 +172,7 @@ impl Connection {
     }
 }
 
-pub(super) fn empty() -> AnswerBody {
+fn empty() -> AnswerBody {
     Full::new(Bytes::new())
         .map_err(|never: Infallible| match never {})
         .boxed_unsync()

@@ -1,0 +1,158 @@
+//! Carries out one step about one node.
+
+use super::cordon;
+use super::evict::evict;
+use super::machine;
+use super::pod::PodView;
+use super::request::Request;
+use super::round::{Answer, Asked, Seen};
+use super::step::Step;
+use crate::context::Context;
+use crate::error::{ApiError, Chain, Meaning};
+use crate::events::{self, Tone};
+use crate::metrics::OfReason;
+use crate::stores::NodeKept;
+use futures::{StreamExt, stream};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tracing::{info, warn};
+
+/// So many evictions of one node wait for their answer at a time. The rate limits them further; this
+/// keeps one node of a thousand pods from filling the connection.
+const AT_ONCE: usize = 16;
+
+/// What came of a step.
+pub(super) struct Done {
+    pub(super) node: String,
+    /// What was asked, by the pods' uid.
+    pub(super) asked: BTreeMap<String, Asked>,
+    /// The node was written, from this version; or could not be.
+    pub(super) wrote: Option<Result<Option<String>, ()>>,
+}
+
+/// Carries out `step`; errors are told and tried again later.
+pub(super) async fn carry_out(
+    context: &Context,
+    kept: Arc<NodeKept>,
+    request: Request,
+    step: Step,
+    asked: BTreeMap<String, Asked>,
+) -> Done {
+    let node = kept.name.clone();
+    match step {
+        Step::Wait => Done {
+            node,
+            asked: BTreeMap::new(),
+            wrote: None,
+        },
+        Step::Evict(pods) => {
+            let asked = evict_all(context, pods, &asked).await;
+            Done {
+                node,
+                asked,
+                wrote: None,
+            }
+        }
+        Step::Cordon | Step::Acknowledge { .. } | Step::Uncordon => {
+            let version = kept.node.metadata.resource_version.clone();
+            let written = write(context, &kept, &request, &step).await;
+            let wrote = Some(written.map(|()| version).map_err(|error| {
+                if error.meaning() != Meaning::Stale {
+                    warn!(%node, error = %Chain(&error), "the node was not written");
+                }
+            }));
+            Done {
+                node,
+                asked: BTreeMap::new(),
+                wrote,
+            }
+        }
+    }
+}
+
+async fn write(
+    context: &Context,
+    kept: &NodeKept,
+    request: &Request,
+    step: &Step,
+) -> Result<(), ApiError> {
+    let (client, node) = (&context.client, &kept.node);
+    context.limits.node_writes.ready().await;
+    let (reason, message) = match step {
+        Step::Cordon => {
+            machine::protect(client, node).await;
+            let now = context.clock.now();
+            cordon::cordon(node, request, now)
+                .send(client, "cordoning the node")
+                .await?;
+            (
+                "Cordon",
+                format!("cordoned, to reach {}", request.wish.config()),
+            )
+        }
+        Step::Acknowledge { cordoned } => {
+            let patch = cordon::acknowledge(node, request, *cordoned);
+            patch.send(client, "acknowledging the drain of").await?;
+            let why = if *cordoned {
+                "drained"
+            } else {
+                "the only control-plane node is not drained"
+            };
+            (
+                "Drain",
+                format!("{why}, to reach {}", request.wish.config()),
+            )
+        }
+        Step::Uncordon => {
+            let patch = cordon::uncordon(node, request);
+            patch.send(client, "uncordoning the node").await?;
+            machine::release(client, node).await;
+            (
+                "Uncordon",
+                format!(
+                    "its former cordon is restored, with {}",
+                    request.wish.config()
+                ),
+            )
+        }
+        Step::Wait | Step::Evict(_) => return Ok(()),
+    };
+    info!(node = %kept.name, intent = request.intent, reason, "the node's request was carried out");
+    context
+        .events
+        .tell(&events::about(node), Tone::Normal, reason, &message);
+    Ok(())
+}
+
+/// Asks for all these evictions, at the rate.
+async fn evict_all(
+    context: &Context,
+    pods: Vec<Arc<PodView>>,
+    before: &BTreeMap<String, Asked>,
+) -> BTreeMap<String, Asked> {
+    let asks: Vec<_> = pods
+        .into_iter()
+        .map(|pod| ask(context, before.get(&pod.uid).cloned(), pod))
+        .collect();
+    stream::iter(asks).buffer_unordered(AT_ONCE).collect().await
+}
+
+/// Asks for one; returns the pod's uid with what came of it.
+async fn ask(context: &Context, before: Option<Asked>, pod: Arc<PodView>) -> (String, Asked) {
+    context.limits.evictions.ready().await;
+    let budgets = context.stores.budgets.all_in(&pod.pod.namespace);
+    let seen = Seen::of(&pod, &budgets);
+    let at = context.clock.now();
+    let answer = evict(&context.client, &pod, seen, before.as_ref(), at).await;
+    let reason = match &answer {
+        Answer::Granted => "Granted",
+        Answer::Refused { .. } => "Refused",
+        Answer::Failed { .. } => "Failed",
+    };
+    context
+        .metrics
+        .evictions
+        .get_or_create(&OfReason { reason })
+        .inc();
+    (pod.uid.clone(), Asked { at, answer })
+}

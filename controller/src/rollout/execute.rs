@@ -1,0 +1,239 @@
+//! Carries out what a plan says of nodes, once the ledger has it.
+//!
+//! # Guarantees
+//! Each step is one JSON patch that tests the node's uid and what the plan expected, so that a stale step
+//! changes nothing. The record on the MachineConfigNode follows.
+//! # Not here
+//! Taints that are not taken off with an assignment: they are advice, see [`super::taints`].
+
+use super::fold::{api_pod_names, is_control_plane};
+use super::record;
+use crate::context::Context;
+use crate::drain;
+use crate::error::{ApiError, Chain, Meaning};
+use crate::events::{self, Tone};
+use crate::patch::NodePatch;
+use api::names::{node as contract, ours, taint};
+use futures::{StreamExt, stream};
+use k8s_openapi::api::core::v1::{Node, Taint};
+use kube::ResourceExt;
+use rollout::names::{ConfigName, Intent, Uid};
+use rollout::plan::{Assign, Expects};
+use rollout::{Plan, Step};
+use std::collections::BTreeMap;
+use tracing::{info, warn};
+
+/// So many nodes are written at a time: enough to fill the rate, few enough for one connection.
+const AT_ONCE: usize = 16;
+
+/// Carries out all steps on nodes; returns whether all of them took effect.
+pub async fn steps(context: &Context, plan: &Plan) -> bool {
+    let writes: Vec<_> = plan
+        .steps
+        .iter()
+        .map(|step| carry_out(context, step))
+        .collect();
+    let written: Vec<bool> = stream::iter(writes)
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+    written.into_iter().all(|written| written)
+}
+
+/// Whether the step took effect.
+async fn carry_out(context: &Context, step: &Step) -> bool {
+    let done = match step {
+        Step::Assign(assign) => assign_node(context, assign).await,
+        Step::PutBack {
+            node,
+            uid,
+            config,
+            expects,
+        } => put_back(context, node.as_str(), uid, config, expects).await,
+        Step::SetTaint { .. } | Step::RemoveTaint { .. } => return true,
+    };
+    match done {
+        Ok(()) => true,
+        Err(error) if error.meaning() == Meaning::Stale => false,
+        Err(error) => {
+            warn!(node = %step.node(), error = %Chain(&error), "a step was not carried out");
+            false
+        }
+    }
+}
+
+async fn assign_node(context: &Context, assign: &Assign) -> Result<(), ApiError> {
+    let Some(kept) = context.stores.nodes.get(assign.node.as_str()) else {
+        return Ok(());
+    };
+    let node = &kept.node;
+    let mut patch = NodePatch::of(node);
+    if !is_as_expected(node, &assign.uid, &assign.expects) {
+        return Ok(());
+    }
+    patch.assume(contract::DESIRED_CONFIG).assume(ours::INTENT);
+    patch.annotate(contract::DESIRED_CONFIG, assign.config.as_str());
+    patch.annotate(ours::INTENT, assign.intent.to_string());
+    if is_control_plane(node) {
+        let alone = drain::is_alone(context, node);
+        let topology = if alone {
+            contract::TOPOLOGY_SINGLE_REPLICA
+        } else {
+            contract::TOPOLOGY_HIGHLY_AVAILABLE
+        };
+        patch.annotate(contract::CONTROL_PLANE_TOPOLOGY, topology);
+    }
+    if assign.request.is_some() && node.annotations().contains_key(ours::ASSIGN_REQUEST) {
+        patch
+            .assume(ours::ASSIGN_REQUEST)
+            .strip(ours::ASSIGN_REQUEST);
+    }
+    if assign.removes_taint {
+        remove_taint(node, &mut patch);
+    }
+    context.limits.node_writes.ready().await;
+    patch
+        .send(&context.client, "assigning a config to the node")
+        .await?;
+    info!(node = %assign.node, config = %assign.config, intent = %assign.intent, slot = %assign.slot, "assigned");
+    let why = assign
+        .request
+        .as_ref()
+        .map(|why| format!(" on request: {why}"))
+        .unwrap_or_default();
+    let message = format!(
+        "assigned {} (intent {}) in {}{why}",
+        assign.config, assign.intent, assign.slot
+    );
+    context.events.tell(
+        &events::about(node),
+        Tone::Normal,
+        "SetDesiredConfig",
+        &message,
+    );
+    let pods = if is_control_plane(node) {
+        api_pod_names(&context.stores.pods.on(assign.node.as_str()))
+    } else {
+        BTreeMap::default()
+    };
+    record::write(
+        context,
+        node,
+        assign.pool.as_str(),
+        Some(assign.config.as_str()),
+        &pods,
+    )
+    .await
+}
+
+async fn put_back(
+    context: &Context,
+    name: &str,
+    uid: &Uid,
+    config: &ConfigName,
+    expects: &Expects,
+) -> Result<(), ApiError> {
+    let Some(kept) = context.stores.nodes.get(name) else {
+        return Ok(());
+    };
+    let node = &kept.node;
+    if !is_as_expected(node, uid, expects) {
+        return Ok(());
+    }
+    let mut patch = NodePatch::of(node);
+    patch.assume(contract::DESIRED_CONFIG).assume(ours::INTENT);
+    patch.annotate(contract::DESIRED_CONFIG, config.as_str());
+    context.limits.node_writes.ready().await;
+    patch
+        .send(&context.client, "putting back the config of the node")
+        .await?;
+    let found = expects
+        .desired
+        .as_ref()
+        .map_or("nothing", ConfigName::as_str);
+    let message = format!(
+        "desiredConfig was {found}, which somebody else wrote; it is {config} again. To force a node, use \
+         `windlass assign`"
+    );
+    context.events.tell(
+        &events::about(node),
+        Tone::Warning,
+        "DesiredConfigPutBack",
+        &message,
+    );
+    Ok(())
+}
+
+/// Whether the node as the cache has it is the one that the plan was made for. The patch tests it again.
+fn is_as_expected(node: &Node, uid: &Uid, expects: &Expects) -> bool {
+    let Expects { desired, intent } = expects;
+    let value = |key| {
+        node.annotations()
+            .get(key)
+            .map(String::as_str)
+            .filter(|v| !v.is_empty())
+    };
+    let seen = value(ours::INTENT)
+        .and_then(|intent| intent.parse().ok())
+        .map(Intent);
+    node.uid().as_deref() == Some(uid.as_str())
+        && value(contract::DESIRED_CONFIG) == desired.as_ref().map(ConfigName::as_str)
+        && seen.unwrap_or(Intent::NONE) == *intent
+}
+
+/// Takes the taint off, at the place where it was seen.
+pub(super) fn remove_taint(node: &Node, patch: &mut NodePatch<'_>) {
+    let taints = taints(node);
+    let Some(at) = taints
+        .iter()
+        .position(|taint| taint.key == taint::UPDATE_IN_PROGRESS)
+    else {
+        return;
+    };
+    let at = at.to_string();
+    patch.test(
+        &["spec", "taints", &at, "key"],
+        taint::UPDATE_IN_PROGRESS.into(),
+    );
+    patch.remove(&["spec", "taints", &at]);
+}
+
+/// The node's taints.
+pub(super) fn taints(node: &Node) -> &[Taint] {
+    node.spec
+        .as_ref()
+        .and_then(|spec| spec.taints.as_deref())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_taint_is_taken_off_only_where_it_was_seen() {
+        let node: Node = serde_json::from_value(json!({
+            "metadata": {"name": "a", "uid": "1"},
+            "spec": {"taints": [
+                {"key": "other", "effect": "NoSchedule"},
+                {"key": "UpdateInProgress", "effect": "PreferNoSchedule"},
+            ]},
+        }))
+        .expect("a node");
+        let mut patch = NodePatch::of(&node);
+        remove_taint(&node, &mut patch);
+
+        let after = patch.applied_to(&node).expect("it applies");
+        let mut moved = node.clone();
+        moved
+            .spec
+            .as_mut()
+            .and_then(|spec| spec.taints.as_mut())
+            .expect("taints")
+            .reverse();
+
+        assert_eq!(taints(&after).len(), 1);
+        assert!(patch.applied_to(&moved).is_err());
+    }
+}

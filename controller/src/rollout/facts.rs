@@ -1,0 +1,131 @@
+//! What the planner has to know of rendered configs, computed once for each.
+//!
+//! # Guarantees
+//! Rendered configs are immutable, so a fact holds for as long as the object (by uid) is there; what is
+//! gone is forgotten with it.
+
+use crate::render::{self, convert::to_rendering};
+use api::MachineConfig;
+use api::names::config as names;
+use api::operator::StorageOverride;
+use kube::ResourceExt;
+use rendering::configuration::Configuration;
+use rendering::reconcile::{Capabilities, reconcilable};
+use rendering::spec;
+use rendering::split::{KubeletPaths, split};
+use rollout::names::{ConfigName, PoolName};
+use rollout::snapshot::ConfigView;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Facts on all rendered configs.
+#[derive(Debug, Default)]
+pub struct Facts {
+    configs: BTreeMap<ConfigName, Fact>,
+    /// Whether a host with these capabilities can go from one config to another; why not, if not.
+    applies: BTreeMap<Way, Option<Arc<str>>>,
+}
+
+/// From one config to another, on a host of these capabilities.
+type Way = (ConfigName, ConfigName, Vec<&'static str>);
+
+#[derive(Debug)]
+struct Fact {
+    uid: Option<String>,
+    view: ConfigView,
+    /// Read for comparison; none if it cannot be read.
+    configuration: Option<Configuration>,
+}
+
+impl Facts {
+    /// Takes in what is new among the rendered configs, and forgets what is gone.
+    pub fn update<'a>(&mut self, configs: impl Iterator<Item = &'a MachineConfig>) {
+        let mut there = BTreeSet::new();
+        for config in configs.filter(|config| render::is_rendered(config)) {
+            let name = ConfigName::from(config.name_any());
+            there.insert(name.clone());
+            let known = self
+                .configs
+                .get(&name)
+                .is_some_and(|fact| fact.uid == config.uid());
+            if !known && let Some(fact) = Fact::of(config, name.clone()) {
+                self.configs.insert(name, fact);
+            }
+        }
+        self.configs.retain(|name, _| there.contains(name));
+        self.applies
+            .retain(|(from, to, _), _| there.contains(from) && there.contains(to));
+    }
+
+    /// What the planner sees.
+    pub fn views(&self) -> BTreeMap<ConfigName, ConfigView> {
+        self.configs
+            .iter()
+            .map(|(name, fact)| (name.clone(), fact.view.clone()))
+            .collect()
+    }
+
+    /// Why a host of these capabilities cannot go from one config to the other; none if it can, or if one of
+    /// them is not known.
+    pub fn cannot_apply(
+        &mut self,
+        from: &ConfigName,
+        to: &ConfigName,
+        host: &Capabilities,
+    ) -> Option<Arc<str>> {
+        if from == to {
+            return None;
+        }
+        let key = (from.clone(), to.clone(), host.names());
+        if let Some(known) = self.applies.get(&key) {
+            return known.clone();
+        }
+        let old = self.configs.get(from)?.configuration.as_ref()?;
+        let new = self.configs.get(to)?.configuration.as_ref()?;
+        let answer = reconcilable(Some(old), new, host).err();
+        let answer = answer.map(|refusal| Arc::from(refusal.to_string()));
+        self.applies.insert(key, answer.clone());
+        answer
+    }
+}
+
+impl Fact {
+    /// None if the config cannot be split: it was not made by us, and nothing can be decided about it.
+    fn of(config: &MachineConfig, name: ConfigName) -> Option<Self> {
+        let read: spec::MachineConfig = to_rendering(config);
+        let (kubelet_part, rest) = split(&read, &KubeletPaths::default()).ok()?;
+        let annotation = |key| {
+            config
+                .annotations()
+                .get(key)
+                .filter(|value| !value.is_empty())
+        };
+        let pool = config
+            .owner_references()
+            .iter()
+            .find(|o| o.kind == "MachineConfigPool")?;
+        let view = ConfigView {
+            name,
+            pool: PoolName::from(&pool.name),
+            created: config.creation_timestamp().map(|time| time.0),
+            needs_kubelet: annotation(names::KUBELET_VERSION).and_then(|text| text.parse().ok()),
+            kubelet_part: kubelet_part.digest().as_str().into(),
+            rest: rest.digest().as_str().into(),
+            withholds: annotation(names::WITHHOLDS).map(ConfigName::from),
+        };
+        Some(Self {
+            uid: config.uid(),
+            view,
+            configuration: Configuration::read(&read).ok(),
+        })
+    }
+}
+
+/// What a node's host can apply, by its daemon's report, with what the owner lets pass.
+pub fn capabilities(reported: Option<&str>, overrides: &[StorageOverride]) -> Capabilities {
+    let host = match reported {
+        None => Capabilities::reference(),
+        Some(names) => Capabilities::from_names(names.split(',').map(str::trim)),
+    };
+    host.with_overrides(overrides)
+}

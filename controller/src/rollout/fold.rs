@@ -1,0 +1,201 @@
+//! Folds the caches into what the planner knows.
+//!
+//! # Guarantees
+//! Reads caches only and decides nothing. The ledger, and the Nodes where the ledger is missing, are put in
+//! by the caller, who reads them consistently.
+
+use super::facts::{Facts, capabilities};
+use super::record;
+use crate::context::Context;
+use crate::drain::DrainFact;
+use crate::drain::blocker::Blocker;
+use crate::drain::pod::PodView;
+use crate::stores::NODE_LEASES;
+use api::names::{label, object, ours};
+use api::{MachineConfigNode, MachineConfigPool, RolloutPolicy};
+use k8s_openapi::api::core::v1::Node;
+use kube::ResourceExt;
+use rollout::hold::NAMES_SHOWN;
+use rollout::membership::{Place, place};
+use rollout::names::PoolName;
+use rollout::snapshot::{ApiPod, ApiServers, DrainView, NodeView, PoolView};
+use rollout::{Policy, PoolPolicy, Snapshot};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Labels by which the control plane's own static pods say what they are.
+const API_COMPONENTS: [&str; 2] = ["kube-apiserver", "etcd"];
+
+/// All that the planner knows, but for the ledger.
+pub fn snapshot(context: &Context, facts: &mut Facts) -> Snapshot {
+    let stores = &context.stores;
+    let configs = stores.configs.all();
+    facts.update(configs.iter().map(|config| &config.0));
+    let pools: BTreeMap<PoolName, PoolView> =
+        stores.pools.all().iter().map(|pool| view(pool)).collect();
+    let drains = context.board.notes().drains.clone();
+    let mut nodes = BTreeMap::new();
+    for kept in stores.nodes.all() {
+        let mut node = NodeView::from_node(&kept.node);
+        complete(context, &kept.node, &mut node, drains.get(&kept.name));
+        judge_hosts(context, &kept.node, &mut node, &pools, facts);
+        nodes.insert(node.name.clone(), node);
+    }
+    Snapshot {
+        nodes,
+        pools,
+        configs: facts.views(),
+        ledger: None,
+        nodes_listed_consistently: false,
+        api_servers: api_servers(context),
+        leader_node: context.config.node.as_deref().map(Into::into),
+    }
+}
+
+/// What the owners allow.
+pub fn policy(context: &Context, pools: &BTreeMap<PoolName, PoolView>) -> Policy {
+    let defaults = PoolPolicy {
+        first_approval: !context.config.approve_first,
+        ..PoolPolicy::default()
+    };
+    let policies = context.stores.policies.all();
+    Policy::read(
+        defaults,
+        policies.iter().map(|policy| -> &RolloutPolicy { policy }),
+        pools,
+    )
+}
+
+/// The facts on a Node that stand on other objects.
+pub fn complete(context: &Context, node: &Node, view: &mut NodeView, drain: Option<&DrainFact>) {
+    let name = node.name_any();
+    let stores = &context.stores;
+    let record = stores.config_nodes.get(&name);
+    let record = record
+        .as_deref()
+        .map(|whole| -> &MachineConfigNode { whole });
+    view.assigned = record.and_then(|record| record::assigned(record, node));
+    view.lease_renewed_at = stores
+        .kubelets
+        .get_in(NODE_LEASES, &name)
+        .and_then(|lease| lease.renewed);
+    view.drain = drain.map(drain_view);
+    if view.is_control_plane() {
+        view.api_pods = api_pods(&stores.pods.on(&name), record);
+    }
+}
+
+/// What the node's host cannot apply of what it may be given.
+fn judge_hosts(
+    context: &Context,
+    node: &Node,
+    view: &mut NodeView,
+    pools: &BTreeMap<PoolName, PoolView>,
+    facts: &mut Facts,
+) {
+    let Some(current) = view.current.clone() else {
+        return;
+    };
+    let Place::In { primary, .. } = place(pools, &view.labels) else {
+        return;
+    };
+    let target = pools.get(&primary).and_then(|pool| pool.target.clone());
+    let asked = view.request.as_ref().map(|request| request.config.clone());
+    let host = host(context, node);
+    for config in target.into_iter().chain(asked) {
+        if let Some(why) = facts.cannot_apply(&current, &config, &host) {
+            view.cannot_apply.insert(config, why);
+        }
+    }
+}
+
+/// What a node's host can apply.
+pub fn host(context: &Context, node: &Node) -> rendering::reconcile::Capabilities {
+    let configuration = context.stores.configuration.get(object::CLUSTER);
+    let overrides = configuration.as_ref().and_then(|configuration| {
+        configuration
+            .spec
+            .irreconcilable_validation_overrides
+            .as_ref()
+    });
+    let overrides = overrides
+        .map(|overrides| overrides.storage.as_slice())
+        .unwrap_or_default();
+    capabilities(
+        node.annotations()
+            .get(ours::CAPABILITIES)
+            .map(String::as_str),
+        overrides,
+    )
+}
+
+fn view(pool: &MachineConfigPool) -> (PoolName, PoolView) {
+    let view = PoolView::from_pool(pool);
+    (view.name.clone(), view)
+}
+
+fn drain_view(fact: &DrainFact) -> DrainView {
+    let pod = |blocker: &Blocker| Arc::from(blocker.pod().to_string());
+    let budget = fact.blockers.iter().find_map(|blocker| match blocker {
+        Blocker::Budget { pod, budgets } | Blocker::TwoBudgets { pod, budgets } => {
+            let budget = budgets.first()?;
+            Some(Arc::from(format!("{}/{budget}", pod.namespace)))
+        }
+        _ => None,
+    });
+    DrainView {
+        since: fact.since,
+        blocked_by: fact.blockers.iter().take(NAMES_SHOWN).map(pod).collect(),
+        blocked: fact.blockers.len(),
+        budget,
+    }
+}
+
+/// The node's own API server and etcd pods: those that are there, and those that were when it was taken.
+fn api_pods(pods: &[Arc<PodView>], record: Option<&MachineConfigNode>) -> Vec<ApiPod> {
+    let present = api_pod_names(pods);
+    let mut all: BTreeMap<String, bool> = record
+        .map(record::api_pods)
+        .unwrap_or_default()
+        .into_iter()
+        .map(|n| (n, false))
+        .collect();
+    all.extend(present);
+    all.into_iter()
+        .map(|(name, ready)| ApiPod {
+            name: name.into(),
+            ready,
+        })
+        .collect()
+}
+
+/// The API server and etcd pods among these, and whether they are Ready.
+pub fn api_pod_names(pods: &[Arc<PodView>]) -> BTreeMap<String, bool> {
+    let is_api = |pod: &&Arc<PodView>| {
+        let component = pod
+            .labels
+            .get("component")
+            .or_else(|| pod.labels.get("k8s-app"));
+        pod.mirror && component.is_some_and(|name| API_COMPONENTS.contains(&name.as_str()))
+    };
+    pods.iter()
+        .filter(is_api)
+        .map(|pod| (pod.pod.name.clone(), pod.ready))
+        .collect()
+}
+
+fn api_servers(context: &Context) -> ApiServers {
+    let notes = context.board.notes();
+    ApiServers::from_answers(
+        notes.heard.iter().map(|(instance, heard)| {
+            (instance.as_str(), heard.answer.as_deref().ok(), heard.since)
+        }),
+    )
+}
+
+/// Whether the node is of the control plane.
+pub fn is_control_plane(node: &Node) -> bool {
+    label::CONTROL_PLANE
+        .iter()
+        .any(|label| node.labels().contains_key(*label))
+}

@@ -1,0 +1,184 @@
+//! The MachineConfigNode's spec: the record of what the controller assigned.
+//!
+//! # Guarantees
+//! It follows the assignment. An assignment whose record was not written is recorded by the next round, as
+//! long as the ledger proves it ours.
+
+use crate::context::Context;
+use crate::error::{ApiError, Attempt, Meaning};
+use api::machineconfiguration::{ConfigVersion, ObjectName};
+use api::{MachineConfigNode, MachineConfigNodeSpec};
+use json_patch::jsonptr::PointerBuf;
+use json_patch::{AddOperation, Patch, PatchOperation, TestOperation};
+use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::api::{DeleteParams, Patch as ApiPatch, PatchParams, PostParams, Preconditions};
+use kube::{Api, ResourceExt};
+use rollout::names::ConfigName;
+use std::collections::BTreeMap;
+
+/// What the spec says of a node that was assigned nothing yet: the field is required.
+pub const NOT_YET_SET: &str = "not-yet-set";
+
+/// On a MachineConfigNode: the node's own API server and etcd pods when it was taken, joined by commas.
+pub const API_PODS: &str = "windlass.dev/api-pods";
+
+/// What was assigned, if the record is this node's and says anything.
+pub fn assigned(record: &MachineConfigNode, node: &Node) -> Option<ConfigName> {
+    let desired = &record.spec.config_version.desired;
+    (is_of(record, node) && desired != NOT_YET_SET).then(|| desired.as_str().into())
+}
+
+/// The node's own pods when it was taken.
+pub fn api_pods(record: &MachineConfigNode) -> Vec<String> {
+    let names = record
+        .annotations()
+        .get(API_PODS)
+        .map_or("", String::as_str);
+    names
+        .split(',')
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Whether the record belongs to this very node, and not to a former one of its name.
+pub fn is_of(record: &MachineConfigNode, node: &Node) -> bool {
+    let uid = node.uid();
+    record
+        .owner_references()
+        .iter()
+        .any(|owner| Some(&owner.uid) == uid.as_ref())
+}
+
+/// Records that `node` was assigned `config` in `pool`; makes the record if there is none.
+///
+/// The write assumes what the record was seen to say, so that one that comes late changes nothing.
+pub async fn write(
+    context: &Context,
+    node: &Node,
+    pool: &str,
+    config: Option<&str>,
+    api_pods: &BTreeMap<String, bool>,
+) -> Result<(), ApiError> {
+    let name = node.name_any();
+    let api = Api::<MachineConfigNode>::all(context.client.clone());
+    let pods: Vec<&str> = api_pods.keys().map(String::as_str).collect();
+    match context.stores.config_nodes.get(&name) {
+        Some(known) if !is_of(&known, node) => delete_foreign(&api, &known).await,
+        Some(known) => {
+            let Some(patch) = patch(&known, pool, config, &pods) else {
+                return Ok(());
+            };
+            let params = PatchParams::default();
+            let patched = api
+                .patch(&name, &params, &ApiPatch::<()>::Json(Patch(patch)))
+                .await;
+            patched.attempt("recording the assignment on the MachineConfigNode", &name)?;
+            Ok(())
+        }
+        None => {
+            let record = new(node, pool, config.unwrap_or(NOT_YET_SET), &pods);
+            let created = api.create(&PostParams::default(), &record).await;
+            created.attempt("creating the MachineConfigNode", name)?;
+            Ok(())
+        }
+    }
+}
+
+/// What has to change on the record as it was seen; none if nothing has to.
+fn patch(
+    known: &MachineConfigNode,
+    pool: &str,
+    config: Option<&str>,
+    pods: &[&str],
+) -> Option<Vec<PatchOperation>> {
+    let text = |text: &str| serde_json::Value::String(text.to_owned());
+    let desired = &known.spec.config_version.desired;
+    let path = |tokens: &[&str]| PointerBuf::from_tokens(tokens.iter().copied());
+    let add = |tokens: &[&str], value| {
+        PatchOperation::Add(AddOperation {
+            path: path(tokens),
+            value,
+        })
+    };
+    let (wanted_pods, mut operations) = (pods.join(","), Vec::new());
+    if known.spec.pool.name != pool {
+        operations.push(add(&["spec", "pool", "name"], text(pool)));
+    }
+    if let Some(config) = config.filter(|config| config != desired) {
+        operations.push(add(&["spec", "configVersion", "desired"], text(config)));
+    }
+    let known_pods = known
+        .annotations()
+        .get(API_PODS)
+        .cloned()
+        .unwrap_or_default();
+    if config.is_some() && wanted_pods != known_pods {
+        if known.metadata.annotations.is_none() {
+            operations.push(add(&["metadata", "annotations"], serde_json::json!({})));
+        }
+        operations.push(add(
+            &["metadata", "annotations", API_PODS],
+            text(&wanted_pods),
+        ));
+    }
+    if operations.is_empty() {
+        return None;
+    }
+    let seen = path(&["spec", "configVersion", "desired"]);
+    let assumed = PatchOperation::Test(TestOperation {
+        path: seen,
+        value: text(desired),
+    });
+    operations.insert(0, assumed);
+    Some(operations)
+}
+
+/// The record of a former node of this name goes; the next round makes a new one.
+async fn delete_foreign(
+    api: &Api<MachineConfigNode>,
+    foreign: &MachineConfigNode,
+) -> Result<(), ApiError> {
+    let name = foreign.name_any();
+    let this_one = Preconditions {
+        uid: foreign.uid(),
+        resource_version: None,
+    };
+    let params = DeleteParams {
+        preconditions: Some(this_one),
+        ..DeleteParams::default()
+    };
+    let deleted = api.delete(&name, &params).await;
+    match deleted.attempt("deleting the MachineConfigNode of a former node", &name) {
+        Err(error) if error.meaning() != Meaning::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn new(node: &Node, pool: &str, config: &str, pods: &[&str]) -> MachineConfigNode {
+    let name = node.name_any();
+    let mut record = MachineConfigNode::new(
+        &name,
+        MachineConfigNodeSpec {
+            config_version: ConfigVersion {
+                desired: config.to_owned(),
+            },
+            node: ObjectName::new(&name),
+            pool: ObjectName::new(pool),
+        },
+    );
+    record.owner_references_mut().push(OwnerReference {
+        api_version: "v1".to_owned(),
+        kind: "Node".to_owned(),
+        name,
+        uid: node.uid().unwrap_or_default(),
+        ..OwnerReference::default()
+    });
+    if !pods.is_empty() {
+        record
+            .annotations_mut()
+            .insert(API_PODS.to_owned(), pods.join(","));
+    }
+    record
+}
