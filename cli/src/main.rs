@@ -1,6 +1,7 @@
 //! `windlass`: the one binary. What may happen here: wiring only.
 
 mod crds;
+mod demo;
 mod diff;
 mod manifests;
 mod output;
@@ -24,6 +25,7 @@ enum Command {
     Crds(crds::Args),
     Render(render::Args),
     Diff(diff::Args),
+    Demo(demo::Args),
 }
 
 fn main() -> ExitCode {
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         Command::Crds(args) => crds::run(&args),
         Command::Render(args) => render::run(&args),
         Command::Diff(args) => diff::run(&args),
+        Command::Demo(args) => demo::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

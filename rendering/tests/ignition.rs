@@ -178,6 +178,15 @@ fn contents_of_files() {
             "{at}.verification.hash: source must be specified if verification is specified"
         )],
     );
+}
+
+#[test]
+fn headers_of_requests() {
+    let contents = |version, contents: Value, expected: &[&str]| {
+        let storage = json!({"files": [{"path": "/a", "contents": contents}]});
+        expect(version, "storage", storage, expected);
+    };
+    let at = "error $.storage.files.0.contents";
     let header =
         |source: &str| json!({"source": source, "httpHeaders": [{"name": "", "value": ""}]});
     let headers = [

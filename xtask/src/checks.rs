@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{conformance, tidy, tools};
+use crate::{codegen, conformance, tidy, tools};
 
 /// One named check.
 type Check = (&'static str, fn() -> Result<()>);
 
-const CHECKS: [Check; 8] = [
+const CHECKS: [Check; 9] = [
     ("format", format),
     ("tidy", || tidy::run(tools::root())),
+    ("generated files", generated),
     ("licences and duplicates", deny),
     ("lints", lints),
     ("tests", tests),
@@ -65,6 +66,10 @@ fn cargo(arguments: &[&str]) -> Command {
 
 fn format() -> Result<()> {
     tools::run(&mut cargo(&["fmt", "--all", "--check"]))
+}
+
+fn generated() -> Result<()> {
+    codegen::run(tools::root(), &["--check".to_owned()])
 }
 
 fn lints() -> Result<()> {

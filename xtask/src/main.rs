@@ -4,6 +4,7 @@ mod checks;
 mod codegen;
 mod conformance;
 mod fields;
+mod record;
 mod tidy;
 mod tools;
 
@@ -11,7 +12,8 @@ use std::env;
 
 use anyhow::{Context as _, bail};
 
-const USAGE: &str = "usage: cargo xtask test [CHECK...] | tidy | conformance | codegen [--check]";
+const USAGE: &str =
+    "usage: cargo xtask test [CHECK...] | tidy | conformance | codegen [--check] | record";
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -21,6 +23,7 @@ fn main() -> anyhow::Result<()> {
         "tidy" => tidy::run(tools::root()),
         "conformance" => conformance::run(tools::root()),
         "codegen" => codegen::run(tools::root(), rest),
+        "record" => record::run(),
         other => bail!("there is no chore {other:?}; {USAGE}"),
     }
 }

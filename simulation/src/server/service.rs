@@ -172,7 +172,7 @@ impl Connection {
     }
 }
 
-fn empty() -> AnswerBody {
+pub(super) fn empty() -> AnswerBody {
     Full::new(Bytes::new())
         .map_err(|never: Infallible| match never {})
         .boxed_unsync()
