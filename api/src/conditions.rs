@@ -34,6 +34,10 @@ pub mod pool {
     pub const BUILD_FAILED: &str = "BuildFailed";
     /// Reference only.
     pub const BUILD_INTERRUPTED: &str = "BuildInterrupted";
+    /// Ours: the pool is paused, since the condition's time; the message says what is pending.
+    pub const PAUSED: &str = "Paused";
+    /// Ours: nodes of the pool wait; reason and message sum up their holds.
+    pub const HELD: &str = "Held";
 }
 
 /// Condition types of a MachineConfigNode (`reference/machine-config.md` 2.15).

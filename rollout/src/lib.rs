@@ -9,6 +9,7 @@
 //! | who goes next | [`mod@plan`] |
 //! | how many may be away | [`budget`] |
 //! | which pool owns a node | [`membership`] |
+//! | what a pool says of itself | [`status`] |
 
 pub mod budget;
 pub mod hold;
@@ -17,6 +18,7 @@ pub mod names;
 pub mod plan;
 pub mod policy;
 pub mod snapshot;
+pub mod status;
 pub mod version;
 
 pub use hold::Hold;

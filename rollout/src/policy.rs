@@ -33,6 +33,10 @@ pub enum PoolRule {
 
 /// How one pool is rolled out.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a setting of its own"
+)]
 pub struct PoolPolicy {
     /// Nodes that must be Done and freshly Ready with a config before more are taken; 0: none goes alone.
     pub first_alone: u32,
@@ -243,7 +247,7 @@ impl Policy {
     }
 }
 
-/// Whether a pool's approval names this config, or any.
-pub(crate) fn approves(approval: Option<&str>, config: &ConfigName) -> bool {
-    approval.is_some_and(|approved| approved == config.as_str())
+/// Whether a pool's approval names this config.
+pub(crate) fn approves(approval: Option<&ConfigName>, config: &ConfigName) -> bool {
+    approval == Some(config)
 }

@@ -18,7 +18,7 @@ use kube::ResourceExt;
 use rollout::hold::NAMES_SHOWN;
 use rollout::membership::{Place, place};
 use rollout::names::PoolName;
-use rollout::snapshot::{ApiPod, ApiServers, DrainView, NodeView, PoolView};
+use rollout::snapshot::{ApiPod, ApiServers, Assigned, DrainView, NodeView, PoolView};
 use rollout::{Policy, PoolPolicy, Snapshot};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -74,7 +74,11 @@ pub fn complete(context: &Context, node: &Node, view: &mut NodeView, drain: Opti
     let record = record
         .as_deref()
         .map(|whole| -> &MachineConfigNode { whole });
-    view.assigned = record.and_then(|record| record::assigned(record, node));
+    let assigned = record.and_then(|record| record::assigned(record, node));
+    view.assigned = assigned.map(|config| Assigned {
+        config,
+        intent: None,
+    });
     view.lease_renewed_at = stores
         .kubelets
         .get_in(NODE_LEASES, &name)

@@ -176,9 +176,9 @@ mod tests {
     #[test]
     fn an_empty_selector_selects_nothing() {
         let mut pools = pools(&["worker"]);
-        pools
-            .values_mut()
-            .for_each(|pool| pool.selector = Selector::nothing());
+        for pool in pools.values_mut() {
+            pool.selector = Selector::nothing();
+        }
 
         assert_eq!(place(&pools, &labels(&["worker"])), Place::Nowhere);
     }

@@ -54,7 +54,7 @@ impl Answer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Write a config with a new intent, in one JSON patch with a `test` on uid and on what is expected. The
-    /// patch takes the taint `UpdateInProgress` away if the config is the target, and the request
+    /// patch also takes away `desiredImage`, the taint `UpdateInProgress` if the step says so, and the request
     /// annotation if the step carries one out. MachineConfigNode `spec.configVersion.desired` follows it.
     Assign(Assign),
     /// Put the assigned config in the place of one that somebody else wrote. The intent stays: the daemon has not acted
@@ -172,8 +172,6 @@ pub enum Returned {
     Settled,
     /// The node is gone, or another one bears its name.
     NodeGone,
-    /// The node belongs to another pool now, whose slot it holds instead.
-    PoolChanged,
 }
 
 /// A config to be made: the kubelet part of one, the rest of another.

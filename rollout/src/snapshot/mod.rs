@@ -16,8 +16,8 @@ mod servers;
 pub use config::ConfigView;
 pub use ledger::{Holder, Ledger};
 pub use node::{
-    ApiPod, AssignRequest, DrainView, NodeCondition, NodeConditionKind, NodeState, NodeView,
-    TakenAway, Truth,
+    ApiPod, AssignRequest, Assigned, DrainView, NodeCondition, NodeConditionKind, NodeState,
+    NodeView, TakenAway, Truth,
 };
 pub use pool::{MaxUnavailable, PoolCondition, PoolView};
 pub use servers::{ApiServers, Heard};

@@ -18,6 +18,7 @@ const FIRST_READY_WITHIN: SignedDuration = SignedDuration::from_secs(60);
 
 /// A Node, with what other objects say of it.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct NodeView {
     /// Its name.
     pub name: NodeName,
@@ -65,9 +66,9 @@ pub struct NodeView {
     pub cordoned_by_us: bool,
     /// Whether a person asked to keep it cordoned after the update.
     pub keep_cordoned: bool,
-    /// What the controller last assigned, by MachineConfigNode `spec.configVersion.desired`. Where `desired`
-    /// differs, somebody else wrote it.
-    pub assigned: Option<ConfigName>,
+    /// What the controller recorded that it assigned, on the MachineConfigNode. Where `desired` differs, somebody
+    /// else wrote it.
+    pub assigned: Option<Assigned>,
     /// A request by `windlass assign` that was not carried out yet.
     pub request: Option<AssignRequest>,
 
@@ -172,6 +173,16 @@ impl fmt::Display for TakenAway {
             Self::Medik8s => "medik8s is draining it",
         })
     }
+}
+
+/// The controller's own record of what it assigned to a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assigned {
+    /// MachineConfigNode `spec.configVersion.desired`.
+    pub config: ConfigName,
+    /// The intent that it was recorded for (annotation `windlass.dev/intent` of the MachineConfigNode), so that a record
+    /// that lags behind is not taken for a foreign hand; `None` where the record does not say.
+    pub intent: Option<Intent>,
 }
 
 /// A person's request that a node be given a config now (design, section 3).

@@ -1,0 +1,335 @@
+//! Who is taken next: the nodes without a slot, judged one by one, and as many of them as may go.
+
+use super::gate::Wanted;
+use super::holders::assigned;
+use super::order::rank;
+use super::pool::Pool;
+use super::round::Round;
+use super::step::{PoolReport, Slot};
+use super::trial::Class;
+use crate::budget;
+use crate::hold::{Hold, Names, Phase, REASON_SHOWN};
+use crate::names::{ConfigName, NodeName, PoolName};
+use crate::snapshot::{NodeState, NodeView};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A node that wants another config and could take it.
+struct Candidate<'a> {
+    node: &'a NodeView,
+    config: ConfigName,
+}
+
+/// Judges every node that has no answer yet, and takes as many as may go.
+pub(super) fn take(round: &mut Round<'_>) {
+    let names: Vec<PoolName> = round.pools.keys().map(|name| (*name).clone()).collect();
+    let mut all: BTreeMap<PoolName, Vec<Candidate<'_>>> = BTreeMap::new();
+    for node in round.snapshot.nodes.keys() {
+        if !round.answers.contains_key(node)
+            && let Err(hold) = round.pool_of(node)
+        {
+            round.hold(node, hold);
+        }
+    }
+    for name in &names {
+        let candidates = judge_pool(round, name);
+        all.insert(name.clone(), candidates);
+    }
+    let before = before_leader(round, &all);
+    for name in &names {
+        take_from(round, name, all.remove(name).unwrap_or_default(), &before);
+    }
+}
+
+/// Whether a node's assignment is this config. One with a desired image is on its way out of layering, and is not.
+fn targets(node: &NodeView, config: &ConfigName) -> bool {
+    node.desired.as_ref() == Some(config) && node.desired_image.is_none()
+}
+
+/// Answers for the nodes of a pool that cannot be taken, and returns those that can.
+fn judge_pool<'a>(round: &mut Round<'a>, name: &PoolName) -> Vec<Candidate<'a>> {
+    let Some(pool) = round.pools.get(name) else {
+        return Vec::new();
+    };
+    let members = pool.members.clone();
+    let reuse = pool.policy.reuse_slots;
+    let mut candidates = Vec::new();
+    for node in members {
+        let answered = round.answers.contains_key(&node.name);
+        let in_own_slot = reuse && round.holdings.contains_key(&node.name);
+        if round.is_assigned(&node.name) || in_own_slot || (answered && reuse) {
+            continue;
+        }
+        match judge(round, node, name) {
+            Ok(config) => candidates.push(Candidate { node, config }),
+            Err(_) if answered => {}
+            Err(Judged::PutBack(config)) => round.put_back(node, &config),
+            Err(Judged::Hold(hold)) => round.hold(&node.name, *hold),
+        }
+    }
+    candidates
+}
+
+/// Why a node is no candidate.
+enum Judged {
+    PutBack(ConfigName),
+    Hold(Box<Hold>),
+}
+
+impl From<Hold> for Judged {
+    fn from(hold: Hold) -> Self {
+        Self::Hold(Box::new(hold))
+    }
+}
+
+/// The config that a node without a slot wants and could take.
+fn judge(round: &mut Round<'_>, node: &NodeView, name: &PoolName) -> Result<ConfigName, Judged> {
+    let pool = round.pools.get(name).ok_or(Hold::NoPool)?;
+    let assigned = assigned(node, None);
+    if let Some(config) = assigned.filter(|config| node.desired.as_ref() != Some(*config))
+        && node.taken_away.is_none()
+        && !pool.view.deleting
+    {
+        return Err(Judged::PutBack(config.clone()));
+    }
+    if let Some(target) = pool.target().filter(|target| targets(node, target)) {
+        return Err(at_target(node, target).into());
+    }
+    // What the pool's owner has not allowed is the answer before what the node or the cluster lacks.
+    let instead_of = |hold: Hold| pool.hold.clone().unwrap_or(hold);
+    let Some(target) = pool.target() else {
+        return Err(instead_of(Hold::NoTarget).into());
+    };
+    if let Some(by) = node.taken_away {
+        return Err(Hold::TakenAway(by).into());
+    }
+    let gate = pool.policy.kubelet_gate.as_ref();
+    let config = match round.gate.wanted(node, assigned, target, gate) {
+        Wanted::Config {
+            config,
+            withheld: Some(withheld),
+        } if targets(node, &config) => {
+            return Err(instead_of(Hold::KubeletWithheld(withheld)).into());
+        }
+        Wanted::Config { config, .. } => config,
+        Wanted::Nothing(hold) => return Err(instead_of(hold).into()),
+        Wanted::Compose(compose) => {
+            let hold = instead_of(Hold::AwaitingComposition {
+                target: compose.rest_of.clone(),
+            });
+            if pool.hold.is_none() {
+                round.compositions.insert(compose);
+            }
+            return Err(hold.into());
+        }
+    };
+    if node.is_ready() {
+        return Ok(config);
+    }
+    let hold = if !node.ever_ready() {
+        Hold::NeverReady
+    } else if node.conditions_ready() {
+        Hold::Cordoned
+    } else {
+        Hold::NotReady
+    };
+    Err(instead_of(hold).into())
+}
+
+/// The answer of a node without a slot that was assigned the target.
+fn at_target(node: &NodeView, target: &ConfigName) -> Hold {
+    if node.is_done() {
+        return Hold::UpToDate;
+    }
+    if node.says_failed() {
+        let reason: String = node.reason.chars().take(REASON_SHOWN).collect();
+        return Hold::Failed {
+            config: target.clone(),
+            reason: reason.into(),
+        };
+    }
+    let working = node.state == Some(NodeState::Working);
+    let phase = if working {
+        Phase::Working
+    } else {
+        Phase::Assigned
+    };
+    Hold::InFlight {
+        config: target.clone(),
+        phase,
+    }
+}
+
+/// The control-plane nodes that go before the one that the controller runs on.
+fn before_leader(
+    round: &Round<'_>,
+    all: &BTreeMap<PoolName, Vec<Candidate<'_>>>,
+) -> BTreeSet<NodeName> {
+    let Some(leader) = &round.snapshot.leader_node else {
+        return BTreeSet::new();
+    };
+    let others = all
+        .values()
+        .flatten()
+        .filter(|candidate| candidate.node.is_control_plane());
+    let mut before: BTreeSet<NodeName> = others
+        .map(|candidate| candidate.node.name.clone())
+        .filter(|name| name != leader)
+        .collect();
+    let on_their_way = round.holdings.iter().filter(|(name, holding)| {
+        let reuses = round
+            .pools
+            .get(&holding.holder.pool)
+            .is_some_and(|p| p.policy.reuse_slots);
+        let plane = round
+            .snapshot
+            .nodes
+            .get(*name)
+            .is_some_and(NodeView::is_control_plane);
+        reuses && plane && *name != leader
+    });
+    before.extend(on_their_way.map(|(name, _)| name.clone()));
+    before
+}
+
+/// What a pool has left, once for all its candidates.
+struct Left {
+    report: PoolReport,
+    capacity: usize,
+    slots: usize,
+}
+
+fn left(round: &Round<'_>, name: &PoolName, pool: &Pool<'_>, candidates: &[Candidate<'_>]) -> Left {
+    let reuse = pool.policy.reuse_slots;
+    let mut used: BTreeSet<&NodeName> = pool
+        .members
+        .iter()
+        .filter(|node| budget::is_unavailable(node, pool.policy))
+        .map(|node| &node.name)
+        .collect();
+    if reuse {
+        let holders = round
+            .holdings
+            .iter()
+            .filter(|(_, holding)| holding.holder.pool == *name);
+        used.extend(holders.map(|(node, _)| node));
+    }
+    let failing = pool.members.iter().filter(|node| {
+        let at_target = pool.target().is_some_and(|target| targets(node, target));
+        !reuse && at_target && node.is_failing()
+    });
+    let slots = pool.slots();
+    let capacity = slots
+        .saturating_sub(used.len())
+        .saturating_sub(failing.count());
+    let shown = if capacity == 0 { &[] } else { candidates };
+    let report = PoolReport {
+        members: pool.members.iter().map(|node| node.name.clone()).collect(),
+        max_unavailable: pool.max.as_ref().ok().copied(),
+        unavailable: used.iter().copied().cloned().collect(),
+        candidates: shown
+            .iter()
+            .map(|candidate| candidate.node.name.clone())
+            .collect(),
+        capacity,
+        ..PoolReport::default()
+    };
+    Left {
+        report,
+        capacity,
+        slots,
+    }
+}
+
+/// Takes as many candidates of a pool as may go, in order; the others are told why they wait.
+fn take_from<'a>(
+    round: &mut Round<'a>,
+    name: &PoolName,
+    mut candidates: Vec<Candidate<'a>>,
+    before_leader: &BTreeSet<NodeName>,
+) {
+    let Some(pool) = round.pools.get(name) else {
+        return;
+    };
+    let Left {
+        mut report,
+        mut capacity,
+        slots,
+    } = left(round, name, pool, &candidates);
+    let pool_hold = pool.hold.clone();
+    if let Some(leader) = round.snapshot.leader_node.clone()
+        && !before_leader.is_empty()
+        && let Some(at) = candidates.iter().position(|candidate| {
+            candidate.node.name == leader && candidate.node.is_control_plane()
+        })
+    {
+        candidates.remove(at);
+        report.deferred = (capacity > 0).then(|| leader.clone());
+        let before = Names::of(before_leader);
+        round.hold(
+            &leader,
+            pool_hold.clone().unwrap_or(Hold::LeaderLast { before }),
+        );
+    }
+    report.ordered = pool_hold.is_none() && capacity > 0 && capacity < candidates.len();
+    candidates.sort_by(|one, other| rank(one.node).cmp(&rank(other.node)));
+    let released = round.released.get(name).map(Names::of);
+    let mut taken = report.unavailable.clone();
+    let mut without_slot = Vec::new();
+    for Candidate { node, config } in candidates {
+        let refused = pool_hold
+            .clone()
+            .or_else(|| refusal(round, name, node, &config))
+            .or_else(|| {
+                released
+                    .clone()
+                    .filter(|_| node.package_mode)
+                    .map(Hold::AfterSlotHolders)
+            })
+            .or_else(|| (slots == 0).then_some(Hold::BudgetZero));
+        if let Some(hold) = refused {
+            round.hold(&node.name, hold);
+            continue;
+        }
+        if capacity == 0 {
+            without_slot.push(&node.name);
+            continue;
+        }
+        capacity -= 1;
+        taken.push(node.name.clone());
+        let held = round
+            .holdings
+            .get(&node.name)
+            .map(|holding| holding.holder.intent);
+        let intent = node.intent.max(held.unwrap_or_default()).next();
+        round.assign(node, name, (&config, intent), Slot::Granted);
+    }
+    let no_slot = Hold::NoFreeSlot {
+        max: slots,
+        taken: Names::of(taken),
+    };
+    for node in without_slot {
+        round.hold(node, no_slot.clone());
+    }
+    round.reports.insert(name.clone(), report);
+}
+
+/// Why the rollout or the control plane does not let a candidate go.
+fn refusal(
+    round: &Round<'_>,
+    pool_name: &PoolName,
+    node: &NodeView,
+    config: &ConfigName,
+) -> Option<Hold> {
+    let pool = round.pools.get(pool_name)?;
+    let class = Class::of(config, round.snapshot);
+    let trials = round.trials.get(pool_name)?;
+    trials
+        .stopped(&class, config, pool)
+        .or_else(|| trials.alone(&class, config, pool.policy))
+        .or_else(|| {
+            node.is_control_plane()
+                .then(|| round.plane.refuses(&node.name))
+                .flatten()
+        })
+        .or_else(|| round.ledger_is_full().then_some(Hold::LedgerFull))
+}

@@ -1,0 +1,103 @@
+//! The control plane: never more of it away than etcd's quorum leaves, over all pools.
+
+use super::holders::Holding;
+use crate::hold::{Hold, Names};
+use crate::membership::{Membership, Place};
+use crate::names::NodeName;
+use crate::policy::Policy;
+use crate::snapshot::Snapshot;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The control plane in one round.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ControlPlane {
+    members: usize,
+    /// How many may be away; `None`: as many as their pools let go.
+    allowed: Option<usize>,
+    external_etcd: bool,
+    /// Those that are away, for any cause.
+    away: BTreeSet<NodeName>,
+}
+
+impl ControlPlane {
+    /// A node counts as away if it holds a slot, is not Ready, or is cordoned by whomever. Where pools differ in their
+    /// settings, the stricter holds for all: it is one etcd.
+    pub(super) fn read(
+        snapshot: &Snapshot,
+        policy: &Policy,
+        membership: &Membership,
+        holdings: &BTreeMap<NodeName, Holding>,
+    ) -> Self {
+        let mut plane = Self {
+            external_etcd: true,
+            ..Self::default()
+        };
+        for (name, node) in snapshot
+            .nodes
+            .iter()
+            .filter(|(_, node)| node.is_control_plane())
+        {
+            plane.members += 1;
+            if holdings.contains_key(name) || !node.is_ready() {
+                plane.away.insert(name.clone());
+            }
+            let settings = match membership.places.get(name) {
+                Some(Place::In { primary, .. }) => policy.of(primary),
+                _ => &policy.defaults,
+            };
+            plane.external_etcd &= settings.control_plane.external_etcd;
+            let max = settings
+                .control_plane
+                .max_unavailable
+                .map(|max| max as usize);
+            plane.allowed = match (plane.allowed, max) {
+                (Some(one), Some(other)) => Some(one.min(other)),
+                (one, other) => one.or(other),
+            };
+        }
+        if !plane.external_etcd {
+            let quorum = quorum_leaves(plane.members);
+            plane.allowed = Some(plane.allowed.map_or(quorum, |allowed| allowed.min(quorum)));
+        }
+        plane
+    }
+
+    /// How many nodes it has.
+    pub(super) fn members(&self) -> usize {
+        self.members
+    }
+
+    /// Why one more of its nodes may not go, `node` being that one.
+    pub(super) fn refuses(&self, node: &NodeName) -> Option<Hold> {
+        let allowed = self.allowed?;
+        if self.members == 2 && !self.external_etcd {
+            return Some(Hold::TwoControlPlaneNodes);
+        }
+        let others = self.away.iter().filter(|away| *away != node).count();
+        (others >= allowed).then(|| Hold::ControlPlaneQuorum {
+            allowed,
+            members: self.members,
+            away: Names::of(self.away.iter().filter(|away| *away != node)),
+        })
+    }
+
+    /// Notes that a node is taken.
+    pub(super) fn take(&mut self, node: &NodeName) {
+        self.away.insert(node.clone());
+    }
+
+    /// Notes that a node's slot is given back; only one that is Ready and uncordoned is there again.
+    pub(super) fn give_back(&mut self, node: &NodeName, ready: bool) {
+        if ready {
+            self.away.remove(node);
+        }
+    }
+}
+
+/// How many members of an etcd may be away without it losing its majority. A single one is updated in place.
+fn quorum_leaves(members: usize) -> usize {
+    match members {
+        0 | 1 => 1,
+        members => (members - 1) / 2,
+    }
+}
