@@ -79,6 +79,14 @@ impl ApiError {
         self.meaning() == Meaning::NotFound
     }
 
+    /// Whether the same request may be answered otherwise in a moment.
+    pub fn may_pass(&self) -> bool {
+        matches!(
+            self.meaning(),
+            Meaning::Unsure | Meaning::Busy(_) | Meaning::Stale
+        )
+    }
+
     /// The Status object of the answer, when there was one.
     pub fn status(&self) -> Option<&kube::core::Status> {
         match &self.answer {

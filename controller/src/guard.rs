@@ -7,11 +7,12 @@
 //! # Not here
 //! Other definitions of `operator.openshift.io`: operators of all kinds use that group on any Kubernetes.
 
-use crate::error::{ApiError, Attempt};
+use crate::error::{ApiError, Attempt, Backoff, Chain};
 use api::names::{group, label, object};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
 use kube::{Api, Client, ResourceExt};
+use tracing::warn;
 
 /// Of a group that others use too, this one alone is ours.
 const MACHINE_CONFIGURATIONS: &str = "machineconfigurations.operator.openshift.io";
@@ -41,8 +42,22 @@ pub enum GuardError {
     Unknown(#[source] ApiError),
 }
 
-/// Succeeds if nobody else owns what we are about to write.
+/// Succeeds if nobody else owns what we are about to write. An API server that does not answer is asked
+/// again for as long as it takes: nothing is written meanwhile.
 pub async fn nobody_else(client: &Client) -> Result<(), GuardError> {
+    let mut backoff = Backoff::default();
+    loop {
+        match look(client).await {
+            Err(GuardError::Unknown(error)) if error.may_pass() => {
+                warn!(error = %Chain(&error), "whether another owner is at work is asked again");
+                tokio::time::sleep(backoff.delay()).await;
+            }
+            told => return told,
+        }
+    }
+}
+
+async fn look(client: &Client) -> Result<(), GuardError> {
     let definitions = Api::<CustomResourceDefinition>::all(client.clone());
     let list = definitions.list(&ListParams::default()).await;
     let list = list.attempt("listing the", "custom resource definitions");
@@ -62,11 +77,14 @@ pub async fn nobody_else(client: &Client) -> Result<(), GuardError> {
         .get_opt(object::CLUSTER_OPERATOR)
         .await
         .attempt("reading the ClusterOperator", object::CLUSTER_OPERATOR);
-    match operator.map_err(GuardError::Unknown)? {
-        Some(operator) if !operator.labels().contains_key(label::OWNER) => {
+    match operator {
+        Ok(Some(operator)) if !operator.labels().contains_key(label::OWNER) => {
             Err(GuardError::Operator)
         }
-        _ => Ok(()),
+        Ok(_) => Ok(()),
+        // Where the kind itself is not served, the answer is a 404 too.
+        Err(error) if error.is_not_found() => Ok(()),
+        Err(error) => Err(GuardError::Unknown(error)),
     }
 }
 

@@ -129,7 +129,8 @@ async fn pass(
         }
     }
     disruption::publish(context).await?;
-    sweep::sweep(context, now).await?;
+    let old_at = sweep::sweep(context, now).await?;
+    let wake_at = wake_at.into_iter().chain(old_at).min();
     failed.map_or(Ok(wake_at), Err)
 }
 

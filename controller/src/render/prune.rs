@@ -44,6 +44,18 @@ pub fn prunable(
     names
 }
 
+/// When the next one of these that nothing names will be old enough.
+pub fn next_old_enough(
+    rendered: &[Rendered],
+    named: &BTreeSet<String>,
+    settings: &Pruning,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let unnamed = rendered.iter().filter(|one| !named.contains(&one.name));
+    let old_at = |one: &Rendered| one.created.saturating_add(settings.min_age).ok();
+    unnamed.filter_map(old_at).filter(|at| *at > now).min()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

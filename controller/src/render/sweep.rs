@@ -4,7 +4,7 @@
 //! A config is named by nodes (annotations and MachineConfigNodes), pools, the ledger, and by a composed
 //! config that is itself kept. The delete tests the version that was seen.
 
-use super::prune::{Rendered, prunable};
+use super::prune::{Rendered, next_old_enough, prunable};
 use super::publish::FINALIZER;
 use crate::context::Context;
 use crate::error::{ApiError, Attempt, Meaning};
@@ -17,8 +17,11 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use tracing::info;
 
-/// Removes what may go.
-pub(super) async fn sweep(context: &Context, now: Timestamp) -> Result<(), ApiError> {
+/// Removes what may go; returns when more may.
+pub(super) async fn sweep(
+    context: &Context,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, ApiError> {
     let configs = context.stores.configs.all();
     let rendered: Vec<&MachineConfig> = configs
         .iter()
@@ -39,7 +42,12 @@ pub(super) async fn sweep(context: &Context, now: Timestamp) -> Result<(), ApiEr
             delete(context, config).await?;
         }
     }
-    Ok(())
+    Ok(next_old_enough(
+        &facts,
+        &named,
+        &context.config.pruning,
+        now,
+    ))
 }
 
 /// All names that something gives.

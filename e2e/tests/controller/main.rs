@@ -1,0 +1,5 @@
+//! The unmodified controller over the API server in memory, in paused time. Daemons are played.
+
+mod process;
+mod rendering;
+mod support;

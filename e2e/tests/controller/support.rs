@@ -1,0 +1,520 @@
+//! A cluster in memory with the unmodified controller, and a daemon that is played: it asks for a drain, takes its config, and
+//! asks for the uncordon.
+
+use api::names::{node as contract, ours};
+use controller::gate::AskVersion;
+use controller::metrics::Metrics;
+use controller::{Config, Parts};
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Node;
+use kube::api::{
+    Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams,
+};
+use serde_json::{Value, json};
+use simulation::clock::starting_at;
+use simulation::server::{ApiServer, Attempt, Fate, Faults, Instance, Options, Outcome};
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+
+/// The instance of the API server that the controller asks for its version.
+const INSTANCE: &str = "198.18.0.1";
+
+/// A cluster and its controller.
+pub struct Cluster {
+    pub server: ApiServer,
+    pub config: Config,
+    controller: Option<JoinHandle<()>>,
+    daemons: Vec<JoinHandle<()>>,
+}
+
+/// A cluster whose definitions are installed, without a controller.
+pub async fn cluster() -> Cluster {
+    let start: Timestamp = "2026-11-24T08:00:00Z".parse().unwrap();
+    let server = ApiServer::new(starting_at(start), Options::default());
+    server.set_instance(
+        INSTANCE,
+        Instance {
+            version: "v1.34.1".to_owned(),
+            answers: true,
+        },
+    );
+    let cluster = Cluster {
+        server,
+        config: Config {
+            approve_first: true,
+            ..Config::default()
+        },
+        controller: None,
+        daemons: Vec::new(),
+    };
+    for definition in api::crds() {
+        let mut definition = serde_json::to_value(definition).unwrap();
+        definition["apiVersion"] = json!("apiextensions.k8s.io/v1");
+        definition["kind"] = json!("CustomResourceDefinition");
+        definition["metadata"]["labels"]["windlass.dev/owner"] = json!("windlass");
+        cluster.create(definition).await;
+    }
+    cluster.create(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "windlass-system"}})).await;
+    cluster
+        .create(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}))
+        .await;
+    cluster
+}
+
+impl Cluster {
+    /// What a controller of this name is made of.
+    pub fn parts(&self, identity: &str) -> Parts {
+        let mut config = self.config.clone();
+        identity.clone_into(&mut config.identity);
+        Parts {
+            client: self.server.client(identity),
+            config,
+            clock: self.server.clock().clone(),
+            ask: Arc::new(AskInMemory {
+                server: self.server.clone(),
+            }),
+            metrics: Arc::new(Metrics::default()),
+        }
+    }
+
+    /// Starts the controller, under this name.
+    pub fn start_as(&mut self, identity: &str) {
+        let parts = self.parts(identity);
+        let run = async move {
+            if let Err(error) = controller::run(parts, std::future::pending()).await {
+                panic!("the controller ended: {}", controller::error::Chain(&error));
+            }
+        };
+        self.controller = Some(tokio::spawn(run));
+    }
+
+    /// Starts the controller.
+    pub fn start(&mut self) {
+        self.start_as("controller-0");
+    }
+
+    /// Ends the controller wherever it is.
+    pub async fn kill(&mut self) {
+        if let Some(controller) = self.controller.take() {
+            controller.abort();
+            assert!(
+                controller.await.is_err_and(|error| error.is_cancelled()),
+                "it ran until now"
+            );
+        }
+    }
+
+    /// Plays the daemon of a node.
+    pub fn play_daemon(&mut self, node: &str, habits: Habits) {
+        let server = self.server.clone();
+        self.daemons
+            .push(tokio::spawn(play(server, node.to_owned(), habits)));
+    }
+
+    /// Creates an object as a person does.
+    pub async fn create(&self, object: Value) {
+        let name = text(&object, "/metadata/name");
+        let created = self
+            .api(&object)
+            .create(&PostParams::default(), &parsed(&object))
+            .await;
+        created.unwrap_or_else(|error| panic!("creating {name}: {error}"));
+    }
+
+    /// Merges into an object, or into its status.
+    pub async fn merge(&self, object: Value) {
+        let name = text(&object, "/metadata/name");
+        let (api, params) = (self.api(&object), PatchParams::default());
+        let merged = match object.get("status") {
+            Some(_) => {
+                api.patch_status(&name, &params, &Patch::Merge(&object))
+                    .await
+            }
+            None => api.patch(&name, &params, &Patch::Merge(&object)).await,
+        };
+        merged.unwrap_or_else(|error| panic!("merging {name}: {error}"));
+    }
+
+    /// Deletes an object.
+    pub async fn delete(&self, object: Value) {
+        let name = text(&object, "/metadata/name");
+        let deleted = self.api(&object).delete(&name, &Default::default()).await;
+        deleted.unwrap_or_else(|error| panic!("deleting {name}: {error}"));
+    }
+
+    fn api(&self, object: &Value) -> Api<DynamicObject> {
+        let version = text(object, "/apiVersion");
+        let (group, version) = version.split_once('/').unwrap_or(("", &version));
+        let gvk = GroupVersionKind::gvk(group, version, &text(object, "/kind"));
+        let mut kind = ApiResource::from_gvk(&gvk);
+        if gvk.kind == "RolloutPolicy" {
+            "rolloutpolicies".clone_into(&mut kind.plural);
+        }
+        let client = self.server.client("person");
+        match text(object, "/metadata/namespace").as_str() {
+            "" => Api::all_with(client, &kind),
+            namespace => Api::namespaced_with(client, namespace, &kind),
+        }
+    }
+
+    /// A pool of nodes with this role.
+    pub async fn pool(&self, name: &str, more: Value) {
+        let mut pool = json!({
+            "apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineConfigPool",
+            "metadata": {"name": name},
+            "spec": {
+                "machineConfigSelector": {"matchLabels": {"machineconfiguration.openshift.io/role": name}},
+                "nodeSelector": {"matchLabels": {format!("node-role.kubernetes.io/{name}"): ""}},
+            },
+        });
+        for (key, value) in more.as_object().into_iter().flatten() {
+            pool["spec"][key] = value.clone();
+        }
+        self.create(pool).await;
+    }
+
+    /// A Ready node of this role.
+    pub async fn node(&self, name: &str, role: &str) {
+        self.create(json!({
+            "apiVersion": "v1", "kind": "Node",
+            "metadata": {"name": name, "labels": {format!("node-role.kubernetes.io/{role}"): ""}},
+        }))
+        .await;
+        self.ready(name, "True").await;
+    }
+
+    /// What the kubelet says of its node.
+    pub async fn ready(&self, name: &str, status: &str) {
+        let now = self.server.clock().now().to_string();
+        self.merge(json!({
+            "apiVersion": "v1", "kind": "Node", "metadata": {"name": name},
+            "status": {
+                "conditions": [{"type": "Ready", "status": status, "reason": "Test", "message": "",
+                    "lastHeartbeatTime": now, "lastTransitionTime": now}],
+                "nodeInfo": {"bootID": "boot-1", "kubeletVersion": "v1.34.1", "architecture": "amd64",
+                    "containerRuntimeVersion": "x", "kernelVersion": "x", "kubeProxyVersion": "", "machineID": "x",
+                    "operatingSystem": "linux", "osImage": "x", "systemUUID": "x"},
+            },
+        }))
+        .await;
+    }
+
+    /// A running pod on a node, with the parts in `more`.
+    pub async fn pod(&self, name: &str, node: &str, more: Value) {
+        let mut pod = json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": name, "namespace": "shop", "labels": {"app": name}},
+            "spec": {"nodeName": node, "terminationGracePeriodSeconds": 0,
+                "containers": [{"name": "c", "image": "i"}]},
+        });
+        merge_into(&mut pod, &more);
+        self.create(pod).await;
+    }
+
+    /// An object of the store.
+    pub fn get(&self, resource: &str, namespace: &str, name: &str) -> Option<Value> {
+        self.server
+            .observer()
+            .get(resource, namespace, name)
+            .map(|object| (*object).clone())
+    }
+
+    /// An annotation of a node.
+    pub fn annotation(&self, node: &str, key: &str) -> Option<String> {
+        let node = self.get("nodes", "", node)?;
+        node["metadata"]["annotations"]
+            .get(key)?
+            .as_str()
+            .map(str::to_owned)
+    }
+
+    /// The target of a pool.
+    pub fn target(&self, pool: &str) -> Option<String> {
+        let pool = self.get(
+            "machineconfigpools.machineconfiguration.openshift.io",
+            "",
+            pool,
+        )?;
+        pool["spec"]["configuration"]["name"]
+            .as_str()
+            .map(str::to_owned)
+    }
+
+    /// The condition of a MachineConfigNode or pool.
+    pub fn condition(&self, resource: &str, name: &str, type_: &str) -> Option<Value> {
+        let object = self.get(
+            &format!("{resource}.machineconfiguration.openshift.io"),
+            "",
+            name,
+        )?;
+        let all = object["status"]["conditions"].as_array()?.clone();
+        all.into_iter().find(|condition| condition["type"] == type_)
+    }
+
+    /// The nodes that the ledger names.
+    pub fn holders(&self) -> Vec<String> {
+        let ledger = self
+            .get("slotledgers.windlass.dev", "", "cluster")
+            .unwrap_or_default();
+        let holders = ledger["spec"]["holders"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        holders.iter().map(|holder| text(holder, "/node")).collect()
+    }
+
+    /// Reasons of the events on an object, in order.
+    pub fn events_on(&self, name: &str) -> Vec<String> {
+        let events = self.server.observer().list("events");
+        let on = events
+            .iter()
+            .filter(|event| event["involvedObject"]["name"] == name);
+        on.map(|event| text(event, "/reason")).collect()
+    }
+
+    /// Waits in virtual time until `what` is so; fails after `within`.
+    pub async fn until(&self, within: Duration, story: &str, what: impl Fn(&Self) -> bool) {
+        let deadline = tokio::time::Instant::now() + within;
+        while !what(self) {
+            if let Some(controller) = &self.controller {
+                assert!(!controller.is_finished(), "the controller ended");
+            }
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "not within {within:?}: {story}\n{}",
+                self.state()
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// What there is, for a failing test.
+    pub fn state(&self) -> String {
+        let observer = self.server.observer();
+        let mut state = String::new();
+        for resource in [
+            "nodes",
+            "machineconfignodes.machineconfiguration.openshift.io",
+            "machineconfigpools.machineconfiguration.openshift.io",
+            "slotledgers.windlass.dev",
+            "events",
+        ] {
+            for object in observer.list(resource) {
+                let mut object = (*object).clone();
+                object["metadata"]["managedFields"] = Value::Null;
+                state.push_str(&format!("{resource}: {object}\n"));
+            }
+        }
+        state
+    }
+}
+
+/// How a played daemon behaves.
+#[derive(Clone, Copy)]
+pub struct Habits {
+    /// It asks for a drain before it applies.
+    pub drains: bool,
+    /// How long it works on a config.
+    pub works: Duration,
+}
+
+impl Default for Habits {
+    fn default() -> Self {
+        Self {
+            drains: true,
+            works: Duration::from_secs(10),
+        }
+    }
+}
+
+async fn play(server: ApiServer, name: String, habits: Habits) {
+    let daemon = Played {
+        api: Api::all(server.client(&format!("daemon-{name}"))),
+        name,
+    };
+    loop {
+        let node = daemon.get().await;
+        let (intent, acted) = (value(&node, ours::INTENT), value(&node, ours::ACTED_INTENT));
+        let desired = value(&node, contract::DESIRED_CONFIG);
+        if intent.is_empty() || intent == acted || desired.is_empty() {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            continue;
+        }
+        if habits.drains {
+            daemon.say(json!({contract::STATE: "Working", contract::DESIRED_DRAIN: format!("drain-{desired}")})).await;
+            let drained = |node: &Node| {
+                value(node, contract::LAST_APPLIED_DRAIN) == format!("drain-{desired}")
+                    && value(node, ours::DRAINED_INTENT) == intent
+            };
+            while !drained(&daemon.get().await) {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        }
+        tokio::time::sleep(habits.works).await;
+        let now = server.clock().now().to_string();
+        let mut done = json!({
+            contract::STATE: "Done", contract::CURRENT_CONFIG: desired, ours::ACTED_INTENT: intent,
+            ours::BOOT_ID: "boot-1", ours::REPORTED_AT: now,
+        });
+        if habits.drains {
+            done[contract::DESIRED_DRAIN] = json!(format!("uncordon-{desired}"));
+        }
+        daemon.say(done).await;
+        daemon.beat(&now).await;
+    }
+}
+
+struct Played {
+    api: Api<Node>,
+    name: String,
+}
+
+impl Played {
+    async fn get(&self) -> Node {
+        loop {
+            match self.api.get(&self.name).await {
+                Ok(node) => return node,
+                Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
+            }
+        }
+    }
+
+    async fn say(&self, annotations: Value) {
+        let patch = json!({"metadata": {"annotations": annotations}});
+        while self
+            .api
+            .patch(&self.name, &PatchParams::default(), &Patch::Merge(&patch))
+            .await
+            .is_err()
+        {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    /// The kubelet says that it lives.
+    async fn beat(&self, now: &str) {
+        let patch = json!({"status": {"conditions": [{"type": "Ready", "status": "True", "reason": "Test",
+            "message": "", "lastHeartbeatTime": now, "lastTransitionTime": now}]}});
+        while self
+            .api
+            .patch_status(&self.name, &PatchParams::default(), &Patch::Merge(&patch))
+            .await
+            .is_err()
+        {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+}
+
+fn value(node: &Node, key: &str) -> String {
+    let annotations = node.metadata.annotations.as_ref();
+    annotations
+        .and_then(|all| all.get(key))
+        .cloned()
+        .unwrap_or_default()
+}
+
+/// Asks the instances of the server in memory.
+struct AskInMemory {
+    server: ApiServer,
+}
+
+impl AskVersion for AskInMemory {
+    fn ask<'a>(&'a self, instance: &'a str) -> BoxFuture<'a, Result<String, String>> {
+        let address = instance.rsplit_once(':').map_or(instance, |(host, _)| host);
+        let client = self.server.instance_client("controller", address);
+        Box::pin(async move {
+            let info = client
+                .apiserver_version()
+                .await
+                .map_err(|error| error.to_string())?;
+            Ok(info.git_version)
+        })
+    }
+}
+
+/// Faults on the requests of the controller: what `decide` says of the n-th of each kind.
+pub struct OnRequests<F>(Mutex<F>);
+
+/// Applies `decide` to every request of an actor whose name begins with `controller`.
+pub fn on_requests<F>(decide: F) -> OnRequests<F>
+where
+    F: FnMut(&Attempt<'_>) -> Outcome + Send + 'static,
+{
+    OnRequests(Mutex::new(decide))
+}
+
+impl<F: FnMut(&Attempt<'_>) -> Outcome + Send + 'static> Faults for OnRequests<F> {
+    fn decide(&self, attempt: &Attempt<'_>) -> Fate {
+        let outcome = if attempt.actor.starts_with("controller") {
+            (self.0.lock().unwrap())(attempt)
+        } else {
+            Outcome::Serve
+        };
+        Fate {
+            outcome,
+            ..Fate::default()
+        }
+    }
+}
+
+/// A MachineConfig with one file.
+pub fn machine_config(name: &str, role: &str, content: &str) -> Value {
+    json!({
+        "apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineConfig",
+        "metadata": {"name": name, "labels": {"machineconfiguration.openshift.io/role": role}},
+        "spec": {"config": {
+            "ignition": {"version": "3.4.0"},
+            "storage": {"files": [{"path": format!("/etc/{name}"), "mode": 420,
+                "contents": {"source": format!("data:,{content}")}}]},
+        }},
+    })
+}
+
+/// A reference to an object, to delete it by.
+pub fn named(api_version: &str, kind: &str, namespace: &str, name: &str) -> Value {
+    json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "namespace": namespace}})
+}
+
+/// A pod of a ReplicaSet.
+pub fn owned() -> Value {
+    json!({"metadata": {"ownerReferences": [
+        {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web", "uid": "rs", "controller": true},
+    ]}})
+}
+
+/// Runs a story on one thread in paused time.
+pub fn tell(story: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(story);
+}
+
+fn text(object: &Value, pointer: &str) -> String {
+    object
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned()
+}
+
+fn parsed(object: &Value) -> DynamicObject {
+    serde_json::from_value(object.clone()).unwrap()
+}
+
+fn merge_into(into: &mut Value, from: &Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (key, value) in from {
+                merge_into(into.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (into, from) => *into = from.clone(),
+    }
+}
