@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::handle::{Answer, Context, Written};
 use super::patch::{self, PatchKind};
+use super::present::in_version;
 use super::read::key_of;
 use super::refusal::{Cause, Refusal};
 use super::resource::Resource;
@@ -35,7 +36,7 @@ pub(crate) fn update(state: &mut State, context: &Context<'_>) -> Result<Written
     let key = key_of(context.target);
     create::place_in_namespace(&mut new, context.target.namespace.as_deref())?;
     check_name(&mut new, &key)?;
-    let old = read::get(state, resource, context.target)?;
+    let old = in_version(resource, &read::get(state, resource, context.target)?);
     if value::get(&new, &["metadata", "resourceVersion"]).is_none()
         && !resource.rules.unconditional_update
     {
@@ -71,7 +72,7 @@ pub(crate) fn patch(state: &mut State, context: &Context<'_>) -> Result<Written,
     if kind == PatchKind::Apply {
         return patch::apply(state, context);
     }
-    let old = read::get(state, resource, context.target)?;
+    let old = in_version(resource, &read::get(state, resource, context.target)?);
     let patched = kind.apply_to(resource, &old, &context.call.body)?;
     let (mut new, warnings) = shape::decode(resource, patched, context.query().field_validation())?;
     check_name(&mut new, &key_of(context.target))?;
@@ -109,7 +110,7 @@ pub(crate) fn write(
     if !causes.is_empty() {
         return Err(Refusal::invalid(resource.about_kind(&name), &causes));
     }
-    if shape::same_but_for_times(old, &new) {
+    if **old == new {
         return Ok(Written {
             code: 200,
             object: Arc::clone(old),
@@ -134,7 +135,9 @@ pub(crate) fn write(
             warnings,
         });
     }
-    let object = state.store.put(&resource.storage, new);
+    let object = state
+        .store
+        .put(&resource.storage, shape::to_storage(resource, new));
     create::after_write(state, resource, &object, &now);
     Ok(Written {
         code: 200,

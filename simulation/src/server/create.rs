@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::change::Manage;
 use super::handle::{Context, Written};
 use super::refusal::{Cause, Refusal};
 use super::resource::Resource;
@@ -16,16 +17,16 @@ pub(crate) fn create(state: &mut State, context: &Context<'_>) -> Result<Written
     let body = shape::parse_body(context.resource, context.call)?;
     let (object, warnings) =
         shape::decode(context.resource, body, context.query().field_validation())?;
-    create_object(state, context, object, warnings, |_, _| Ok(()))
+    create_object(state, context, object, warnings, Manage::Update)
 }
 
-/// Creates an object. `manage` enters who manages which fields, before the server adds its own.
+/// Creates an object.
 pub(crate) fn create_object(
     state: &mut State,
     context: &Context<'_>,
     mut object: Value,
     warnings: Vec<String>,
-    manage: impl FnOnce(&mut State, &mut Value) -> Result<(), Refusal>,
+    manage: Manage,
 ) -> Result<Written, Refusal> {
     let resource = context.resource;
     place_in_namespace(&mut object, context.target.namespace.as_deref())?;
@@ -41,7 +42,9 @@ pub(crate) fn create_object(
     let now = context.shared.now();
     birth(state, resource, &mut object, &now);
     shape::default_object(resource, &mut object);
-    manage(state, &mut object)?;
+    if let Manage::Update = manage {
+        shape::manage_update(context, &shape::zero(resource), &mut object);
+    }
     shape::admit_new(state, resource, &mut object);
     let name = value::text(&object, &["metadata", "name"]).to_owned();
     let causes = shape::validate(resource, &object, None);
@@ -62,7 +65,9 @@ pub(crate) fn create_object(
             warnings,
         });
     }
-    let object = state.store.put(&resource.storage, object);
+    let object = state
+        .store
+        .put(&resource.storage, shape::to_storage(resource, object));
     after_write(state, resource, &object, &now);
     Ok(Written {
         code: 201,
@@ -161,6 +166,9 @@ fn birth(state: &mut State, resource: &Resource, object: &mut Value, now: &str) 
     }
     if resource.rules.status {
         value::remove(object, &["status"]);
+        if let Some(status) = shape::fresh_status(resource, object) {
+            value::set(object, &["status"], status);
+        }
     }
 }
 

@@ -6,13 +6,15 @@ use serde_json::{Value, json};
 
 use super::builtin::Rules;
 use super::resource::{Registry, Resource, storage_key};
-use super::value;
+use super::{shape, value};
 
 /// The part of a definition that one version of its resource needs.
 #[derive(Debug)]
 pub(crate) struct CustomVersion {
     /// The structural schema (`openAPIV3Schema`).
     pub schema: Value,
+    /// The schema's CEL rules.
+    pub rules: shape::cel::Rules,
     /// `additionalPrinterColumns`, as written.
     pub columns: Vec<Value>,
     /// The paths of `selectableFields`, without the leading dot.
@@ -20,9 +22,6 @@ pub(crate) struct CustomVersion {
     /// The version in which objects are stored, as `group/version`.
     pub storage_api_version: String,
 }
-
-/// The collection that holds the definitions.
-pub(crate) const DEFINITIONS: &str = "customresourcedefinitions.apiextensions.k8s.io";
 
 /// Makes the server serve what the definition says, instead of what an older state of it said.
 pub(crate) fn register(registry: &mut Registry, definition: &Value) {
@@ -80,10 +79,12 @@ pub(crate) fn register(registry: &mut Registry, definition: &Value) {
 }
 
 fn custom_version(version: &Value, group: &str, stored: &str) -> CustomVersion {
+    let schema = value::get(version, &["schema", "openAPIV3Schema"])
+        .cloned()
+        .unwrap_or_else(|| json!({ "type": "object" }));
     CustomVersion {
-        schema: value::get(version, &["schema", "openAPIV3Schema"])
-            .cloned()
-            .unwrap_or_else(|| json!({ "type": "object" })),
+        rules: shape::cel::Rules::of(&schema),
+        schema,
         columns: value::list(version, &["additionalPrinterColumns"]).to_vec(),
         selectable: value::list(version, &["selectableFields"])
             .iter()

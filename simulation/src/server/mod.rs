@@ -36,6 +36,7 @@ mod selector;
 mod service;
 mod shape;
 mod store;
+mod strategic;
 mod table;
 mod trace;
 mod value;

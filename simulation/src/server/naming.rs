@@ -1,6 +1,9 @@
 //! Which names objects may have.
 
+use serde_json::Value;
+
 use super::refusal::Cause;
+use super::value;
 
 const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must \
      start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is \
@@ -38,4 +41,65 @@ pub(crate) fn wrong_name(group: &str, plural: &str, name: &str) -> Option<Cause>
         ));
     }
     (!name.split('.').all(is_label)).then(|| Cause::invalid("metadata.name", &shown, SUBDOMAIN))
+}
+
+/// What is wrong with an object's labels and annotations, if anything.
+pub(crate) fn wrong_labels(object: &Value) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    for (name, label) in value::map(object, &["metadata", "labels"])
+        .into_iter()
+        .flatten()
+    {
+        if !is_qualified(name) {
+            causes.push(Cause::invalid(
+                "metadata.labels",
+                &format!("\"{name}\""),
+                QUALIFIED,
+            ));
+        }
+        let text = label.as_str().unwrap_or_default();
+        if !text.is_empty() && !is_name(text) {
+            causes.push(Cause::invalid(
+                "metadata.labels",
+                &format!("\"{text}\""),
+                LABEL_VALUE,
+            ));
+        }
+    }
+    for name in value::map(object, &["metadata", "annotations"])
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| name)
+    {
+        if !is_qualified(&name.to_lowercase()) {
+            causes.push(Cause::invalid(
+                "metadata.annotations",
+                &format!("\"{name}\""),
+                QUALIFIED,
+            ));
+        }
+    }
+    causes
+}
+
+const QUALIFIED: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an \
+     alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc'), with an optional DNS subdomain prefix and '/'";
+const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must \
+     start and end with an alphanumeric character";
+
+fn is_name(text: &str) -> bool {
+    let outer = |c: char| c.is_ascii_alphanumeric();
+    text.len() <= LONGEST_LABEL
+        && text.starts_with(outer)
+        && text.ends_with(outer)
+        && text.chars().all(|c| outer(c) || "-_.".contains(c))
+}
+
+fn is_qualified(text: &str) -> bool {
+    match text.split_once('/') {
+        Some((prefix, name)) => {
+            prefix.len() <= LONGEST && prefix.split('.').all(is_label) && is_name(name)
+        }
+        None => is_name(text),
+    }
 }

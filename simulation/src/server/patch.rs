@@ -2,11 +2,13 @@
 
 use serde_json::Value;
 
+use super::change::{Manage, write};
 use super::handle::{Context, Written};
-use super::refusal::Refusal;
+use super::present::in_version;
+use super::refusal::{About, Cause, Refusal};
 use super::request::Call;
 use super::resource::Resource;
-use super::{State, shape};
+use super::{State, create, read, shape, strategic, value};
 
 /// The kinds of patches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +24,7 @@ pub(crate) enum PatchKind {
 }
 
 impl PatchKind {
-    pub(super) fn of(resource: &Resource, call: &Call) -> Result<Self, Refusal> {
+    pub(crate) fn of(resource: &Resource, call: &Call) -> Result<Self, Refusal> {
         match call.media_type() {
             "application/json-patch+json" => Ok(Self::Json),
             "application/merge-patch+json" => Ok(Self::Merge),
@@ -39,17 +41,17 @@ impl PatchKind {
         }
     }
 
-    /// What the patch makes of the object. Not for apply, which needs to know who asks.
-    pub(super) fn apply_to(
+    /// What the patch makes of the object. An apply needs to know who asks: see [`apply`].
+    pub(crate) fn apply_to(
         self,
-        _resource: &Resource,
+        resource: &Resource,
         old: &Value,
         body: &[u8],
     ) -> Result<Value, Refusal> {
+        let patch: Value = shape::parse_json(body)?;
         let mut new = old.clone();
         match self {
             Self::Json => {
-                let patch: Value = shape::parse_json(body)?;
                 if !patch.is_array() {
                     return Err(Refusal::bad_request(
                         "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp",
@@ -60,15 +62,84 @@ impl PatchKind {
                 })?;
                 json_patch::patch(&mut new, &patch).map_err(|_| Refusal::patch_failed())?;
             }
-            Self::Merge | Self::Strategic | Self::Apply => {
-                json_patch::merge(&mut new, &shape::parse_json(body)?);
-            }
+            Self::Strategic => new = strategic::patch(&shape::Type::of(resource), old, &patch),
+            Self::Merge | Self::Apply => json_patch::merge(&mut new, &patch),
         }
         Ok(new)
     }
 }
 
-/// Server-side apply.
-pub(crate) fn apply(_state: &mut State, _context: &Context<'_>) -> Result<Written, Refusal> {
-    Err(Refusal::unsupported_media_type(&[]))
+/// Server-side apply: makes the object, or makes the fields that the wish names so.
+pub(crate) fn apply(state: &mut State, context: &Context<'_>) -> Result<Written, Refusal> {
+    let resource = context.resource;
+    let key = read::key_of(context.target);
+    if context
+        .query()
+        .get("fieldManager")
+        .is_none_or(str::is_empty)
+    {
+        let cause = Cause::required("fieldManager", "is required for apply patch");
+        let about = About {
+            group: "meta.k8s.io",
+            kind: "PatchOptions",
+            name: "",
+        };
+        return Err(Refusal::invalid(about, &[cause]));
+    }
+    let mut wish = shape::parse_yaml(&context.call.body)?;
+    check_wish(resource, &wish, &key.name)?;
+    create::place_in_namespace(&mut wish, context.target.namespace.as_deref())?;
+    value::set(&mut wish, &["metadata", "name"], key.name.as_str());
+    let validation = context.query().field_validation();
+    let (wish, warnings) = shape::decode_wish(resource, wish, validation)?;
+    let force = context.query().flag("force");
+    let found = state.store.get(&resource.storage, &key).cloned();
+    let Some(old) = found else {
+        if context.target.subresource.is_some() {
+            return Err(Refusal::not_found(resource.about(&key.name)));
+        }
+        let applied = shape::apply(context, &shape::zero(resource), &wish, force)?;
+        let (object, _) = shape::decode(resource, applied, validation)?;
+        return create::create_object(state, context, object, warnings, Manage::Done);
+    };
+    let old = in_version(resource, &old);
+    let applied = shape::apply(context, &old, &wish, force)?;
+    let (mut new, _) = shape::decode(resource, applied, validation)?;
+    // A version in the wish is a precondition; without one, the stored version is meant.
+    value::copy(&mut new, &old, &["metadata", "resourceVersion"]);
+    if value::get(&wish, &["metadata", "resourceVersion"]).is_some() {
+        value::copy(&mut new, &wish, &["metadata", "resourceVersion"]);
+    }
+    write(state, context, &old, new, warnings, Manage::Done)
+}
+
+fn check_wish(resource: &Resource, wish: &Value, name: &str) -> Result<(), Refusal> {
+    let text = |path: &[&str]| value::text(wish, path);
+    let (kind, api_version) = (text(&["kind"]), text(&["apiVersion"]));
+    let managed = wish
+        .get("metadata")
+        .and_then(|metadata| metadata.get("managedFields"));
+    if managed.is_some_and(|managed| !managed.is_null()) {
+        return Err(Refusal::bad_request("metadata.managedFields must be nil"));
+    }
+    if kind.is_empty() || api_version.is_empty() {
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        return Err(Refusal::bad_request(format!(
+            "invalid object type: {group}/{version}, Kind={kind}"
+        )));
+    }
+    if kind != resource.kind || api_version != resource.api_version() {
+        return Err(Refusal::bad_request(format!(
+            "the object provided is {api_version}, Kind={kind}, but the URL is about {}, Kind={}",
+            resource.api_version(),
+            resource.kind
+        )));
+    }
+    let stated = text(&["metadata", "name"]);
+    if !stated.is_empty() && stated != name {
+        return Err(Refusal::bad_request(format!(
+            "the name of the object ({stated}) does not match the name on the URL ({name})"
+        )));
+    }
+    Ok(())
 }
