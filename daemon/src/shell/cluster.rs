@@ -106,11 +106,12 @@ impl Cluster {
         announcement: Announcement,
         seen: Seen,
         at: Timestamp,
+        number: u32,
     ) -> Result<(), Error> {
         let time = Time(at);
         let event = KubeEvent {
             metadata: ObjectMeta {
-                name: Some(format!("{}.{:x}", self.node, at.as_nanosecond())),
+                name: Some(format!("{}.{:x}.{number:x}", self.node, at.as_nanosecond())),
                 namespace: Some(EVENT_NAMESPACE.to_owned()),
                 ..ObjectMeta::default()
             },
@@ -144,7 +145,7 @@ impl Cluster {
         };
         let events: Api<KubeEvent> = Api::namespaced(self.client.clone(), EVENT_NAMESPACE);
         match events.create(&PostParams::default(), &event).await {
-            // Two at the same nanosecond, or a repeated one: it has been told.
+            // Told once already, and the answer was lost.
             Ok(_) => Ok(()),
             Err(Error::Api(status)) if status.code == 409 => Ok(()),
             Err(error) => Err(error),

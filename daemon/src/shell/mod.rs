@@ -7,7 +7,8 @@
 //! - Nothing is polled: a Node event, the end of a piece of work, a change of the machine's facts, or a deadline wakes it.
 //!   Only what failed is tried again, after doubling waits.
 //! - What is published is level, not edge: whatever the Node says, it is made to say the core's report. No write waits
-//!   for another, and no work waits for a write, except where the core waits for the controller's answer.
+//!   for another, and no work waits for a write, except where the core waits for the controller's answer; a reboot
+//!   gives the last ones [`FAREWELL_MAX`].
 //! - It writes annotations that are the daemon's, and its conditions in the MachineConfigNode's status, and nothing else.
 //!
 //! Assumes a clock that goes with tokio's time, so that paused time moves both. Not here: what is decided (`core`), and
@@ -37,7 +38,12 @@ use outlet::Outlet;
 use publish::Publisher;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::Instant;
+
+/// How long a reboot waits for the API server to hear of it: enough for a busy one, nothing beside a boot. Nothing depends
+/// on its being heard.
+const FAREWELL_MAX: Duration = Duration::from_secs(2);
 
 /// What an owner may set of a daemon.
 #[derive(Debug, Clone, Copy, Default)]
@@ -300,6 +306,9 @@ impl<H: Host> Shell<H> {
                     );
                 }
                 effect => {
+                    if effect == Effect::Reboot {
+                        self.say_farewell().await;
+                    }
                     let host = Arc::clone(&self.host);
                     self.work.start(
                         async move {
@@ -316,8 +325,22 @@ impl<H: Host> Shell<H> {
         Ok(())
     }
 
+    /// Lets the cluster know that the machine goes down, as far as it listens.
+    async fn say_farewell(&mut self) {
+        self.publish();
+        let said = async {
+            while !self.publisher.is_quiet() {
+                let answer = self.publisher.answer().await;
+                self.publisher.on_answer(answer);
+            }
+        };
+        if tokio::time::timeout(FAREWELL_MAX, said).await.is_err() {
+            tracing::debug!("the API server does not hear that the machine goes down");
+        }
+    }
+
     /// Writes the journal, and between visits drops the configs that it no longer names.
-    async fn store(&self) -> Result<(), RunError> {
+    async fn store(&mut self) -> Result<(), RunError> {
         let memory = self.core.memory();
         journal::store(&*self.host, memory).await?;
         if memory.state.visit().is_none()

@@ -25,6 +25,11 @@ impl<T> Outlet<T> {
         self.flight.is_none() && self.retry_at.is_none()
     }
 
+    /// Whether a request is under way.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.flight.is_some()
+    }
+
     /// Starts a request; what was under way is dropped.
     pub(super) fn start(&mut self, request: BoxFuture<'static, T>) {
         self.flight = Some(request);

@@ -42,6 +42,8 @@ pub(super) struct Publisher {
     events: Outlet<Result<(), Error>>,
     /// Oldest first; the first may be under way.
     announcements: VecDeque<(Announcement, Timestamp)>,
+    /// How many there were: two of one moment need two names.
+    announced: u32,
 }
 
 impl Publisher {
@@ -55,6 +57,7 @@ impl Publisher {
             status: None,
             events: Outlet::of(node),
             announcements: VecDeque::new(),
+            announced: 0,
         }
     }
 
@@ -87,6 +90,11 @@ impl Publisher {
         self.announcements.push_back((announcement, at));
     }
 
+    /// Whether everything that was started has ended, or waits for another try.
+    pub(super) fn is_quiet(&self) -> bool {
+        !self.node.is_under_way() && !self.machine_config_node.is_under_way()
+    }
+
     /// Starts what is due.
     pub(super) fn publish(&mut self, core: &Daemon, facts: Option<&HostFacts>, clock: &Clock) {
         let Some(seen) = &self.seen else {
@@ -104,7 +112,9 @@ impl Publisher {
             && let Some((announcement, at)) = self.announcements.front().cloned()
         {
             let (cluster, seen) = (self.cluster.clone(), seen.clone());
-            let write = async move { cluster.announce(announcement, seen, at).await };
+            self.announced = self.announced.wrapping_add(1);
+            let number = self.announced;
+            let write = async move { cluster.announce(announcement, seen, at, number).await };
             self.events.start(write.boxed());
         }
         if self.machine_config_node.is_free() {
