@@ -7,7 +7,7 @@ use kube::{Api, ResourceExt};
 use serde_json::json;
 use simulation::clock;
 use simulation::faults::Faults;
-use simulation::fleet::{ControllerOptions, Description, Fleet, Setup};
+use simulation::fleet::{Description, Fleet, Programs, Setup};
 use simulation::machine::Process;
 use simulation::pace::Pace;
 use std::time::Duration;
@@ -31,7 +31,7 @@ async fn fleet(description: &str) -> Fleet {
         faults: Faults::none(),
         trace: None,
         directory: None,
-        controller: ControllerOptions::default(),
+        programs: Programs::default(),
     })
     .await
     .unwrap();

@@ -13,7 +13,7 @@ use kube::core::GroupVersionKind;
 use kube::discovery::{self, Scope};
 use serde_json::{Value, json};
 use simulation::faults::Faults;
-use simulation::fleet::{ControllerOptions, Description, Fleet, Setup};
+use simulation::fleet::{Description, Fleet, Programs, Setup};
 use simulation::pace::Pace;
 use simulation::server::http::{Listener, listen};
 use simulation::server::observe::Observer as Store;
@@ -100,7 +100,7 @@ impl Stage {
             faults: Faults::none(),
             trace: None,
             directory: Some(folder.join("nodes")),
-            controller: ControllerOptions::default(),
+            programs: Programs::default(),
         })
         .await
         .context("starting the simulated fleet")?;

@@ -12,7 +12,7 @@ mod objects;
 mod programs;
 
 pub use description::{Description, DescriptionError};
-pub use programs::ControllerOptions;
+pub use programs::Programs;
 
 use crate::chance::Chance;
 use crate::faults::{Faults, breaker};
@@ -46,8 +46,8 @@ pub struct Setup {
     pub trace: Option<Arc<Trace>>,
     /// Each machine gets a real directory below this one; none: all files are in memory.
     pub directory: Option<PathBuf>,
-    /// How Windlass's controller is set up.
-    pub controller: ControllerOptions,
+    /// How Windlass's own programs are set up.
+    pub programs: Programs,
 }
 
 /// A running cluster. Dropping it ends everything in it.
@@ -99,7 +99,7 @@ impl Fleet {
             faults,
             trace,
             directory,
-            controller,
+            programs,
         } = setup;
         let specs = description.specs()?;
         let chance = Chance::from_seed(seed);
@@ -129,7 +129,8 @@ impl Fleet {
             };
             server.set_instance(&instance.address, answering);
         }
-        objects::create_cluster(&server.client("installer"), &description).await?;
+        let namespace = &programs.controller.namespace;
+        objects::create_cluster(&server.client("installer"), &description, namespace).await?;
 
         let mut machines = BTreeMap::new();
         for spec in specs {
@@ -148,7 +149,7 @@ impl Fleet {
         for machine in machines.values() {
             tasks.spawn(machine::run(
                 Arc::clone(machine),
-                services(machine, &server),
+                services(machine, &server, programs.daemon),
             ));
         }
         let manager = server.client("kube-controller-manager");
@@ -165,7 +166,7 @@ impl Fleet {
         while lock(&observer).ready_nodes() < machines.len() && looks.changed().await.is_ok() {}
         objects::create_workloads(&server.client("installer"), &description).await?;
 
-        let controllers = programs::Controllers::new(&server, &clock, &pace, controller);
+        let controllers = programs::Controllers::new(&server, &pace, programs.controller);
         controllers.start("a", &mut tasks);
         if faults.rates().second_controller && !faults.are_healed() {
             controllers.start("b", &mut tasks);
@@ -282,7 +283,7 @@ impl Fleet {
 }
 
 /// The kubelet and the daemon of `machine`.
-fn services(machine: &Arc<Machine>, server: &ApiServer) -> Services {
+fn services(machine: &Arc<Machine>, server: &ApiServer, config: daemon::shell::Config) -> Services {
     let (kubelet_machine, kubelet_server) = (Arc::clone(machine), server.clone());
     let (daemon_machine, daemon_server) = (Arc::clone(machine), server.clone());
     Services {
@@ -295,7 +296,7 @@ fn services(machine: &Arc<Machine>, server: &ApiServer) -> Services {
                 kubelet_server.clock().clone(),
             ))
         }),
-        daemon: Box::new(move || programs::daemon(&daemon_machine, &daemon_server)),
+        daemon: Box::new(move || programs::daemon(&daemon_machine, &daemon_server, config)),
     }
 }
 

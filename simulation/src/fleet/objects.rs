@@ -25,6 +25,10 @@ pub(super) fn namespaces(description: &Description) -> Vec<Value> {
         .collect()
 }
 
+fn namespace(name: &str) -> Value {
+    json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } })
+}
+
 /// The manifest of one pool.
 pub(super) fn pool(pool: &Pool) -> Value {
     let roles: Vec<&str> = if pool.inherits_worker {
@@ -122,11 +126,14 @@ fn template(workload: &Workload) -> Value {
     })
 }
 
-/// Creates what machines need to join: the definitions of Windlass's own kinds, and the pools.
+/// Creates what machines and the controller need: the definitions of Windlass's own kinds, the controller's namespace, and
+/// the pools.
 pub(super) async fn create_cluster(
     client: &Client,
     description: &Description,
+    controller_namespace: &str,
 ) -> Result<(), StartError> {
+    create(client, &namespace(controller_namespace)).await?;
     for definition in &api::crds() {
         create(client, &json!(definition)).await?;
     }
