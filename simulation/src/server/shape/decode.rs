@@ -33,6 +33,15 @@ pub(crate) fn zero(at: &Type<'_>) -> Value {
     Value::Object(zero)
 }
 
+/// Types behind which any value may stand.
+const FREE: [&str; 5] = [
+    ".v1.JSON",
+    ".v1.JSONSchemaPropsOrArray",
+    ".v1.JSONSchemaPropsOrBool",
+    ".v1.JSONSchemaPropsOrStringArray",
+    ".runtime.RawExtension",
+];
+
 fn join(path: &str, name: &str) -> String {
     if path.is_empty() {
         name.to_owned()
@@ -43,6 +52,9 @@ fn join(path: &str, name: &str) -> String {
 
 /// Reads what stands at a place; none: nothing that would be written again.
 fn read(at: &Type<'_>, value: &Value, path: &str, findings: &mut Findings) -> Option<Value> {
+    if FREE.iter().any(|free| at.name.ends_with(free)) {
+        return (!value.is_null()).then(|| value.clone());
+    }
     match value {
         Value::Null => None,
         Value::Object(map) if at.is_struct() => Some(read_struct(at, map, path, findings)),
