@@ -34,6 +34,7 @@ mod objects;
 mod pools;
 mod reconcilable;
 mod registries;
+mod status;
 
 use serde_json::Value;
 
@@ -84,6 +85,7 @@ pub const CORPORA: &[&dyn Corpus] = &[
     &pools::Pools,
     &reconcilable::Reconcilable,
     &registries::Registries,
+    &status::Status,
 ];
 
 /// The corpus of a case, from its id.
