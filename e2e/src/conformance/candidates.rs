@@ -94,7 +94,7 @@ fn told(listed: &[NodeView], plan: &Plan, report: &PoolReport, paused: bool) -> 
     }
     answer["ordered"] = json!(report.ordered);
     if let Some(deferred) = &report.deferred {
-        answer["deferred"] = json!(deferred.to_string());
+        answer["deferred"] = json!([deferred.to_string()]);
     }
     if report.ordered {
         answer_ties(&mut answer, listed, report);
