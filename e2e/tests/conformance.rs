@@ -22,7 +22,9 @@ fn own_cases() -> Vec<Case> {
 
 fn judged(cases: &[Case]) -> Report {
     let mut report = Report::default();
-    cases.iter().for_each(|case| report.judge(case));
+    for case in cases {
+        report.judge(case);
+    }
     report
 }
 
@@ -160,8 +162,10 @@ fn deviations_know_nothing_of_the_rooms_under_test() {
 #[test]
 fn every_deviation_is_explained_and_every_explanation_has_its_rule() {
     let page = fs::read_to_string(here("../docs/deviations.md")).unwrap();
+    let rules_end = "# Beyond the recorded cases";
     let mut explained: Vec<&str> = page
         .lines()
+        .take_while(|line| *line != rules_end)
         .filter_map(|line| line.strip_prefix("## "))
         .collect();
     let mut rules: Vec<&str> = RULES.iter().map(|rule| rule.name).collect();
