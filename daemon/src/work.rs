@@ -9,7 +9,7 @@ use crate::core::{Action, Effect, Event, Failure, Order, Proposal};
 use crate::decide::{self, Facts};
 use crate::host::{Host, HostError};
 use crate::journal;
-use api::operator::MachineConfiguration;
+use api::operator::{MachineConfiguration, StorageOverride};
 use rendering::disruption::Policy;
 use std::future::Future;
 use std::time::Duration;
@@ -100,7 +100,7 @@ async fn weigh(
     on_disk: Option<&str>,
     offline: bool,
 ) -> Result<Proposal, Unprepared> {
-    let policy = policy(host, source, offline).await?;
+    let rules = rules(host, source, offline).await?;
     let new = fetch(host, source, &order.config, offline).await?;
     let new = read(&order.config, &new)?;
     let old = match on_disk {
@@ -117,8 +117,8 @@ async fn weigh(
         old: old.as_ref(),
         new: &new,
         survey: &survey,
-        policy: &policy,
-        capabilities: &facts.capabilities,
+        policy: &rules.policy,
+        capabilities: &facts.capabilities.with_overrides(&rules.overrides),
     })?;
     Ok(proposal)
 }
@@ -152,11 +152,14 @@ async fn fetch(
     Ok(blob)
 }
 
-async fn policy(
-    host: &impl Host,
-    source: &impl Source,
-    offline: bool,
-) -> Result<Policy, Unprepared> {
+/// What MachineConfiguration `cluster` says.
+struct Rules {
+    policy: Policy,
+    /// What its owner lets differ although nothing applies it.
+    overrides: Vec<StorageOverride>,
+}
+
+async fn rules(host: &impl Host, source: &impl Source, offline: bool) -> Result<Rules, Unprepared> {
     let blob = if offline {
         journal::load_policy(host).await?
     } else {
@@ -164,21 +167,20 @@ async fn policy(
         journal::store_policy(host, blob.as_deref().unwrap_or(b"null")).await?;
         blob
     };
-    let policy = match blob {
-        None => Policy::built_in(),
-        Some(blob) => read_policy(&blob)?,
-    };
-    Ok(policy)
+    Ok(read_rules(blob.as_deref().unwrap_or(b"null"))?)
 }
 
 /// The published policy, where it is that of the present spec; else the owner's over the built-in table, as whoever
 /// publishes it will make it; without either, the built-in table.
-fn read_policy(blob: &[u8]) -> Result<Policy, Failure> {
+fn read_rules(blob: &[u8]) -> Result<Rules, Failure> {
     let unreadable = |error: String| Failure::PolicyUnreadable { error };
     let object: Option<MachineConfiguration> =
         serde_json::from_slice(blob).map_err(|error| unreadable(error.to_string()))?;
     let Some(object) = object else {
-        return Ok(Policy::built_in());
+        return Ok(Rules {
+            policy: Policy::built_in(),
+            overrides: Vec::new(),
+        });
     };
     let status = object.status.unwrap_or_default();
     let is_present = status.observed_generation.is_none()
@@ -189,7 +191,11 @@ fn read_policy(blob: &[u8]) -> Result<Policy, Failure> {
         (_, Some(owner)) => Policy::cluster(owner),
         (_, None) => Ok(Policy::built_in()),
     };
-    policy.map_err(|error| unreadable(error.to_string()))
+    let overrides = object.spec.irreconcilable_validation_overrides;
+    Ok(Rules {
+        policy: policy.map_err(|error| unreadable(error.to_string()))?,
+        overrides: overrides.unwrap_or_default().storage,
+    })
 }
 
 /// Carries out an effect that needs the machine alone; `None` for the others.

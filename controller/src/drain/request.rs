@@ -20,6 +20,9 @@ impl Request {
     /// A drain is open until its acknowledgement names the node's present intent: the same config can be
     /// assigned twice, and the second time its pods have to go again. A drain for another config than the
     /// desired one is not open: the daemon has not seen its newest assignment, and will ask for that one.
+    ///
+    /// An uncordon is open while our cordon is there, too: a drain that was withdrawn before it was
+    /// acknowledged leaves the words of the uncordon before it.
     pub fn of(node: &Node) -> Option<Self> {
         let value = |key| node.annotations().get(key).map(String::as_str);
         let number = |key| value(key).and_then(|number| number.parse::<u64>().ok());
@@ -32,7 +35,7 @@ impl Request {
                 value(node::DESIRED_CONFIG) == Some(config)
                     && !(done && number(ours::DRAINED_INTENT) == Some(intent))
             }
-            DrainRequest::Uncordon(_) => !done,
+            DrainRequest::Uncordon(_) => !done || value(ours::CORDONED).is_some(),
         };
         open.then_some(Self { wish, intent })
     }
@@ -97,5 +100,13 @@ mod tests {
             ])
             .is_none()
         );
+    }
+
+    #[test]
+    fn an_uncordon_of_the_same_words_is_open_while_our_cordon_is_there() {
+        let words = "uncordon-rendered-worker-0";
+        let asked = (node::DESIRED_DRAIN, words);
+        let done = (node::LAST_APPLIED_DRAIN, words);
+        assert!(with(&[asked, done, (ours::CORDONED, "2;;")]).is_some());
     }
 }

@@ -150,7 +150,9 @@ impl Daemon {
             return self.begin_if_due();
         }
         let acknowledged = self.node.as_ref().is_some_and(|node| {
+            // The words may be those of an earlier visit to the same config; the mark is this one's.
             node.last_applied_drain.as_deref() == Some(uncordon_request(config).as_str())
+                && !node.cordoned
         });
         if !acknowledged {
             return (self, Vec::new());

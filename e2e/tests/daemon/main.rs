@@ -13,5 +13,6 @@
 
 mod faults;
 mod kubelet;
+mod machine_config_node;
 mod rig;
 mod visits;

@@ -15,6 +15,7 @@ use simulation::server::{ApiServer, Lines, Options};
 use simulation::version::Version;
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -71,7 +72,7 @@ impl Rig {
             tasks,
             seen: Cell::new(0),
         };
-        rig.until("the node is Ready", |node| is_ready(node)).await;
+        rig.until("the node is Ready", is_ready).await;
         rig
     }
 
@@ -251,8 +252,10 @@ pub(crate) fn spec_of(files: &[(&str, &str)], kernel_arguments: &[&str]) -> Valu
     let files: Vec<Value> = files
         .iter()
         .map(|(path, text)| {
-            let escaped: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
-            let source = format!("data:,{escaped}");
+            let mut source = String::from("data:,");
+            for byte in text.bytes() {
+                write!(source, "%{byte:02X}").unwrap();
+            }
             json!({"path": path, "mode": 0o644, "overwrite": true, "contents": {"source": source}})
         })
         .collect();

@@ -159,6 +159,41 @@ fn a_drain_that_has_touched_nothing_gives_way_to_a_higher_intent() {
 }
 
 #[test]
+fn an_uncordon_is_over_when_our_cordon_is_gone_whatever_was_acknowledged_before() {
+    let before = NodeView {
+        last_applied_drain: Some("uncordon-old".into()),
+        ..node(2, "new")
+    };
+    let cordoned = NodeView {
+        cordoned: true,
+        last_applied_drain: Some("uncordon-old".into()),
+        ..node(3, "old")
+    };
+    let events = [
+        Event::NodeSeen(before),
+        wants(drains()),
+        Event::NodeSeen(cordoned.clone()),
+        Event::Prepared {
+            intent: 3,
+            proposal: Ok(Proposal::default()),
+            kubelet_answers: true,
+        },
+        Event::Applied(Ok(())),
+        Event::Acted(Ok(())),
+        Event::Proved(Vec::new()),
+        Event::NodeSeen(cordoned.clone()),
+    ];
+    let (waiting, _) = run(idle(), events);
+    assert_eq!(waiting.memory.state.name(), "Uncordoning");
+    let free = NodeView {
+        cordoned: false,
+        ..cordoned
+    };
+    let (over, _) = run(waiting, [Event::NodeSeen(free)]);
+    assert_eq!(over.memory.state.name(), "Idle");
+}
+
+#[test]
 fn a_drain_of_another_intent_is_not_ours() {
     let events = [
         Event::NodeSeen(node(2, "new")),
