@@ -84,6 +84,10 @@ pub mod ours {
     pub const DRAINED_INTENT: &str = "windlass.dev/drained-intent";
     /// Controller: what was set when we cordoned; present exactly while the cordon is ours.
     pub const CORDONED: &str = "windlass.dev/cordoned";
+    /// Controller: when the node's drain was last given up, RFC 3339; others go before it meanwhile.
+    pub const DRAIN_RELEASED_AT: &str = "windlass.dev/drain-released-at";
+    /// Controller, on a MachineConfigNode: the node's own API server and etcd pods when it was taken, joined by commas.
+    pub const API_PODS: &str = "windlass.dev/api-pods";
     /// A person: keep the node cordoned after the update. Any value but `false`.
     pub const KEEP_CORDONED: &str = "windlass.dev/keep-cordoned";
     /// A person, through `windlass assign`: a [`crate::requests::AssignRequest`] as JSON.

@@ -89,6 +89,15 @@ impl<'a> NodePatch<'a> {
         self.remove(&["metadata", "annotations", annotation])
     }
 
+    /// Makes sure that there is a `spec` to put something into; the API server itself never leaves it out.
+    pub fn with_spec(&mut self) -> &mut Self {
+        if self.node.spec.is_some() {
+            return self;
+        }
+        self.assume_untouched();
+        self.add(&["spec"], Value::Object(serde_json::Map::new()))
+    }
+
     /// Tests the value at a path.
     pub fn test(&mut self, path: &[&str], value: Value) -> &mut Self {
         self.operations.push(PatchOperation::Test(TestOperation {

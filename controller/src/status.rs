@@ -1,10 +1,387 @@
-//! Shows on each pool how far it is.
+//! Shows on each pool how far it is, and on each RolloutPolicy whether it holds.
+//!
+//! # Guarantees
+//! A change of a condition's status or reason, of the reached configuration or of the generation is written at
+//! once; facts that change all the time (counts, sentences) at most once in [`Config::status_period`]. What
+//! others wrote into the status stays. Events are told on edges, after the write.
+//! # Not here
+//! What the conditions say: `rollout::status`.
+//!
+//! [`Config::status_period`]: crate::config::Config::status_period
+
+mod policies;
 
 use crate::context::Context;
+use crate::error::{ApiError, Attempt, Chain, Meaning};
+use crate::events::{self, Tone};
+use crate::metrics::{OfNode, OfPool, OfReason};
+use crate::render::Verdict;
+use crate::rollout::Decided;
+use api::MachineConfigPool;
+use api::conditions::{Condition, pool as types};
+use api::machineconfiguration::PoolConfiguration;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, ResourceExt};
+use rollout::PoolName;
+use rollout::membership::{Place, place};
+use rollout::snapshot::{NodeView, PoolCondition, PoolView};
+use rollout::status::{self, NodeReport, PoolStatus};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use tracing::warn;
 
 /// Shows until dropped.
 pub async fn run(context: &Context) {
+    let mut written = BTreeMap::new();
     loop {
-        context.wakes.status.notified().await;
+        let now = context.clock.now();
+        let wake_at = match pass(context, &mut written, now).await {
+            Ok(wake_at) => wake_at,
+            Err(error) => {
+                if error.meaning() != Meaning::Stale {
+                    context
+                        .metrics
+                        .failures
+                        .get_or_create(&OfReason { reason: "status" })
+                        .inc();
+                    warn!(error = %Chain(&error), "a status was not written");
+                }
+                Some(next_write(context, now))
+            }
+        };
+        tokio::select! {
+            biased;
+            () = context.wakes.status.notified() => {}
+            () = context.sleep_until(wake_at) => {}
+        }
+    }
+}
+
+/// When a pool's status was last written.
+type Written = BTreeMap<String, Timestamp>;
+
+/// Shows every pool; returns when facts that had to wait may be written.
+async fn pass(
+    context: &Context,
+    written: &mut Written,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, ApiError> {
+    let Some(decided) = context.board.notes().decided.clone() else {
+        return Ok(None);
+    };
+    policies::show(context, &decided).await?;
+    let mut wake_at: Option<Timestamp> = None;
+    for pool in context.stores.pools.all() {
+        let name = pool.name_any();
+        let Some(status) = judge(context, &decided, &pool, now) else {
+            continue;
+        };
+        count(context, &name, &status);
+        let wanted = wire(&status);
+        let present = serde_json::to_value(&pool.status).unwrap_or_default();
+        match difference(&present, &wanted) {
+            Difference::None => continue,
+            Difference::Facts => {
+                let last = written.get(&name).map(|at| next_write(context, *at));
+                if let Some(next) = last.filter(|next| *next > now) {
+                    wake_at = Some(wake_at.map_or(next, |earlier| earlier.min(next)));
+                    continue;
+                }
+            }
+            Difference::Edge => {}
+        }
+        write(context, &pool, &wanted).await?;
+        written.insert(name, now);
+        tell(context, &pool, &status);
+    }
+    alert(context, &decided);
+    Ok(wake_at)
+}
+
+/// What the pool's status should be; none of a pool that the last planning round did not know.
+fn judge(
+    context: &Context,
+    decided: &Decided,
+    pool: &MachineConfigPool,
+    now: Timestamp,
+) -> Option<PoolStatus> {
+    let name = PoolName::from(pool.name_any());
+    let members = &decided.plan.pools.get(&name)?.members;
+    let nodes: Vec<&NodeView> = members
+        .iter()
+        .filter_map(|node| decided.snapshot.nodes.get(node))
+        .collect();
+    let mut view = PoolView::from_pool(pool);
+    if let Some(condition) = render_condition(context, &pool.name_any()) {
+        status::set(&mut view.conditions, condition, now);
+    }
+    let reports: Vec<NodeReport> = Vec::new();
+    let mut status = status::pool_status(&view, &nodes, &reports, decided.policy.of(&name), now);
+    for condition in status::own_conditions(&decided.snapshot, &decided.plan, &name) {
+        let kind = condition.kind.clone();
+        if status::set(&mut status.conditions, condition, now) {
+            status.transitions.push(kind);
+        }
+    }
+    if decided.refused {
+        status::set(&mut status.conditions, refused(), now);
+    } else {
+        status
+            .conditions
+            .retain(|condition| condition.kind != PLAN_REFUSED);
+    }
+    status
+        .conditions
+        .sort_by(|one, other| one.kind.cmp(&other.kind));
+    Some(status)
+}
+
+/// The plan broke a promise: nothing of it is done until it does not.
+const PLAN_REFUSED: &str = "PlanRefused";
+
+fn refused() -> PoolCondition {
+    PoolCondition {
+        kind: PLAN_REFUSED.to_owned(),
+        status: "True".to_owned(),
+        reason: "PromiseBroken".to_owned(),
+        message: "the plan would have broken a promise and is not carried out; please report the \
+                  controller's log"
+            .to_owned(),
+        since: None,
+    }
+}
+
+fn render_condition(context: &Context, pool: &str) -> Option<PoolCondition> {
+    let verdict = context.board.notes().rendered.get(pool).cloned()?;
+    let (status, reason, message) = match verdict {
+        Verdict::Rendered { .. } => ("False", "", String::new()),
+        Verdict::Refused { reason, message } => ("True", reason, message),
+    };
+    Some(PoolCondition {
+        kind: types::RENDER_DEGRADED.to_owned(),
+        status: status.to_owned(),
+        reason: reason.to_owned(),
+        message,
+        since: None,
+    })
+}
+
+/// The status as the API has it; only what is ours.
+fn wire(status: &PoolStatus) -> Value {
+    let PoolStatus {
+        machines,
+        updated,
+        ready,
+        unavailable,
+        degraded,
+        observed_generation,
+        configuration,
+        source,
+        conditions,
+        transitions: _,
+    } = status;
+    let reference = |name: &str| ObjectReference {
+        api_version: Some("machineconfiguration.openshift.io/v1".to_owned()),
+        kind: Some("MachineConfig".to_owned()),
+        name: Some(name.to_owned()),
+        ..ObjectReference::default()
+    };
+    let conditions: Vec<Condition> = conditions.iter().map(condition).collect();
+    let configuration = configuration.as_ref().map(|name| PoolConfiguration {
+        name: name.to_string(),
+        source: source.iter().map(|name| reference(name)).collect(),
+        ..PoolConfiguration::default()
+    });
+    let mut wire = json!({
+        "machineCount": machines, "updatedMachineCount": updated, "readyMachineCount": ready,
+        "unavailableMachineCount": unavailable, "degradedMachineCount": degraded,
+        "conditions": conditions,
+    });
+    if let Some(configuration) = configuration {
+        wire["configuration"] = json!(configuration);
+    }
+    if let Some(generation) = observed_generation {
+        wire["observedGeneration"] = json!(generation);
+    }
+    wire
+}
+
+fn condition(condition: &PoolCondition) -> Condition {
+    let PoolCondition {
+        kind,
+        status,
+        reason,
+        message,
+        since,
+    } = condition;
+    Condition {
+        last_transition_time: since.map(Time),
+        ..Condition::new(kind, status, reason, message)
+    }
+}
+
+/// How a status differs from the one that stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Difference {
+    None,
+    /// Counts and sentences.
+    Facts,
+    /// Something that somebody may wait for.
+    Edge,
+}
+
+fn difference(present: &Value, wanted: &Value) -> Difference {
+    let field = |status: &Value, name: &str| status.get(name).cloned().unwrap_or(Value::Null);
+    let same = |name: &str| field(present, name) == field(wanted, name);
+    let fields = wanted
+        .as_object()
+        .map(|fields| fields.keys().collect::<Vec<_>>());
+    if fields
+        .unwrap_or_default()
+        .into_iter()
+        .all(|name| same(name))
+    {
+        return Difference::None;
+    }
+    let edges = |status: &Value| {
+        let all = status
+            .get("conditions")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
+        let part = |condition: &Value, name: &str| field(condition, name);
+        let edge =
+            |condition: &Value| ["type", "status", "reason"].map(|name| part(condition, name));
+        all.iter().map(edge).collect::<Vec<_>>()
+    };
+    let edge =
+        edges(present) != edges(wanted) || !same("configuration") || !same("observedGeneration");
+    if edge {
+        Difference::Edge
+    } else {
+        Difference::Facts
+    }
+}
+
+async fn write(
+    context: &Context,
+    pool: &MachineConfigPool,
+    status: &Value,
+) -> Result<(), ApiError> {
+    let name = pool.name_any();
+    let patch = json!({"metadata": {"resourceVersion": pool.resource_version()}, "status": status});
+    let api = Api::<MachineConfigPool>::all(context.client.clone());
+    let patched = api
+        .patch_status(&name, &PatchParams::default(), &Patch::Merge(&patch))
+        .await;
+    patched.attempt("writing the status of the MachineConfigPool", &name)?;
+    Ok(())
+}
+
+/// Tells what is new, under the reference's names.
+fn tell(context: &Context, pool: &MachineConfigPool, status: &PoolStatus) {
+    let about = events::about(pool);
+    for kind in &status.transitions {
+        let Some(condition) = status
+            .conditions
+            .iter()
+            .find(|c| c.kind == *kind && c.is_true())
+        else {
+            continue;
+        };
+        let (tone, reason) = match kind.as_str() {
+            types::UPDATED => (Tone::Normal, "Completed"),
+            types::UPDATING => (Tone::Normal, "Updating"),
+            types::DEGRADED | types::NODE_DEGRADED => (Tone::Warning, kind.as_str()),
+            _ => continue,
+        };
+        context
+            .events
+            .tell(&about, tone, reason, &condition.message);
+    }
+}
+
+fn count(context: &Context, pool: &str, status: &PoolStatus) {
+    let (metrics, labels) = (
+        &context.metrics,
+        OfPool {
+            pool: pool.to_owned(),
+        },
+    );
+    for (gauge, number) in [
+        (&metrics.machine_count, status.machines),
+        (&metrics.updated_machine_count, status.updated),
+        (&metrics.degraded_machine_count, status.degraded),
+        (&metrics.unavailable_machine_count, status.unavailable),
+    ] {
+        gauge
+            .get_or_create(&labels)
+            .set(i64::try_from(number).unwrap_or(i64::MAX));
+    }
+}
+
+/// Nodes that no single pool can claim, as the reference's alert has them.
+fn alert(context: &Context, decided: &Decided) {
+    let alerts = &context.metrics.pool_alert;
+    alerts.clear();
+    for (name, node) in &decided.snapshot.nodes {
+        let odd = match place(&decided.snapshot.pools, &node.labels) {
+            Place::In { alert, .. } => alert,
+            Place::Several(_) => true,
+            Place::Nowhere | Place::Unknown { .. } => false,
+        };
+        if odd {
+            alerts
+                .get_or_create(&OfNode {
+                    node: name.to_string(),
+                })
+                .set(1);
+        }
+    }
+}
+
+fn next_write(context: &Context, last: Timestamp) -> Timestamp {
+    last.saturating_add(context.config.status_period)
+        .unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(reason: &str, message: &str, updated: i32) -> Value {
+        json!({
+            "updatedMachineCount": updated,
+            "conditions": [{"type": "Held", "status": "True", "reason": reason, "message": message}],
+        })
+    }
+
+    #[test]
+    fn a_new_reason_is_an_edge_and_a_new_count_is_not() {
+        let before = status("Paused", "3 nodes wait", 1);
+
+        assert_eq!(difference(&before, &before), Difference::None);
+        assert_eq!(
+            difference(&before, &status("Paused", "2 nodes wait", 2)),
+            Difference::Facts
+        );
+        assert_eq!(
+            difference(&before, &status("BudgetZero", "3 nodes wait", 1)),
+            Difference::Edge
+        );
+    }
+
+    #[test]
+    fn what_others_wrote_into_the_status_is_no_difference() {
+        let mut present = status("Paused", "3 nodes wait", 1);
+        present["certExpirys"] = json!([{"bundle": "b", "subject": "s"}]);
+
+        assert_eq!(
+            difference(&present, &status("Paused", "3 nodes wait", 1)),
+            Difference::None
+        );
     }
 }

@@ -44,7 +44,9 @@ pub fn cordon<'a>(node: &'a Node, request: &Request, now: Timestamp) -> NodePatc
         return patch;
     }
     patch.assume(contract::DESIRED_DRAIN);
-    patch.add(&["spec", "unschedulable"], Value::Bool(true));
+    patch
+        .with_spec()
+        .add(&["spec", "unschedulable"], Value::Bool(true));
     let absent = PROTECTIONS
         .iter()
         .filter(|(key, _)| !node.annotations().contains_key(*key));

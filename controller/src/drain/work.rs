@@ -15,7 +15,7 @@ use crate::stores::NodeKept;
 use futures::{StreamExt, stream};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 /// So many evictions of one node wait for their answer at a time. The rate limits them further; this
 /// keeps one node of a thousand pods from filling the connection.
@@ -57,7 +57,9 @@ pub(super) async fn carry_out(
             let version = kept.node.metadata.resource_version.clone();
             let written = write(context, &kept, &request, &step).await;
             let wrote = Some(written.map(|()| version).map_err(|error| {
-                if error.meaning() != Meaning::Stale {
+                if error.meaning() == Meaning::Stale {
+                    debug!(%node, error = %Chain(&error), "the node is not as it was seen");
+                } else {
                     warn!(%node, error = %Chain(&error), "the node was not written");
                 }
             }));

@@ -10,6 +10,7 @@ use super::fold::{api_pod_names, is_control_plane};
 use super::record;
 use crate::context::Context;
 use crate::drain;
+use crate::drain::request::Request;
 use crate::error::{ApiError, Chain, Meaning};
 use crate::events::{self, Tone};
 use crate::patch::NodePatch;
@@ -21,7 +22,7 @@ use rollout::names::{ConfigName, Intent, Uid};
 use rollout::plan::{Assign, Expects};
 use rollout::{Plan, Step};
 use std::collections::BTreeMap;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 /// So many nodes are written at a time: enough to fill the rate, few enough for one connection.
 const AT_ONCE: usize = 16;
@@ -54,7 +55,10 @@ async fn carry_out(context: &Context, step: &Step) -> bool {
     };
     match done {
         Ok(()) => true,
-        Err(error) if error.meaning() == Meaning::Stale => false,
+        Err(error) if error.meaning() == Meaning::Stale => {
+            debug!(node = %step.node(), error = %Chain(&error), "the node is not as it was seen");
+            false
+        }
         Err(error) => {
             warn!(node = %step.node(), error = %Chain(&error), "a step was not carried out");
             false
@@ -88,6 +92,7 @@ async fn assign_node(context: &Context, assign: &Assign) -> Result<(), ApiError>
             .assume(ours::ASSIGN_REQUEST)
             .strip(ours::ASSIGN_REQUEST);
     }
+    remember_release(context, node, assign, &mut patch);
     if assign.removes_taint {
         remove_taint(node, &mut patch);
     }
@@ -124,6 +129,21 @@ async fn assign_node(context: &Context, assign: &Assign) -> Result<(), ApiError>
         &pods,
     )
     .await
+}
+
+/// A node that is told in mid-drain to stay as it is has its drain given up: others go before it. What
+/// another assignment finds of that has had its effect.
+fn remember_release(context: &Context, node: &Node, assign: &Assign, patch: &mut NodePatch<'_>) {
+    let current = node
+        .annotations()
+        .get(contract::CURRENT_CONFIG)
+        .map(String::as_str);
+    let draining = Request::of(node).is_some_and(|request| request.is_drain());
+    if draining && current == Some(assign.config.as_str()) {
+        patch.annotate(ours::DRAIN_RELEASED_AT, context.clock.now().to_string());
+    } else if node.annotations().contains_key(ours::DRAIN_RELEASED_AT) {
+        patch.strip(ours::DRAIN_RELEASED_AT);
+    }
 }
 
 async fn put_back(

@@ -11,8 +11,9 @@ use api::operator::StorageOverride;
 use kube::ResourceExt;
 use rendering::configuration::Configuration;
 use rendering::reconcile::{Capabilities, reconcilable};
+use rendering::render::rendered_config;
 use rendering::spec;
-use rendering::split::{KubeletPaths, split};
+use rendering::split::{KubeletPaths, split, withhold};
 use rollout::names::{ConfigName, PoolName};
 use rollout::snapshot::ConfigView;
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +34,9 @@ type Way = (ConfigName, ConfigName, Vec<&'static str>);
 struct Fact {
     uid: Option<String>,
     view: ConfigView,
+    /// Whether a composed config was compared with what it withholds.
+    likened: bool,
+    config: spec::MachineConfig,
     /// Read for comparison; none if it cannot be read.
     configuration: Option<Configuration>,
 }
@@ -53,8 +57,37 @@ impl Facts {
             }
         }
         self.configs.retain(|name, _| there.contains(name));
+        self.liken_compositions();
         self.applies
             .retain(|(from, to, _), _| there.contains(from) && there.contains(to));
+    }
+
+    /// A config that is another one with its own kubelet part counts as having that one's rest. Where the
+    /// container runtime's configuration had to stay with the kubelet's, the digests alone would not say so.
+    fn liken_compositions(&mut self) {
+        let withholding =
+            |fact: &Fact| Some((fact.view.name.clone(), fact.view.withholds.clone()?));
+        let pairs: Vec<(ConfigName, ConfigName)> = self
+            .configs
+            .values()
+            .filter(|fact| !fact.likened)
+            .filter_map(withholding)
+            .collect();
+        for (name, target) in pairs {
+            let (Some(own), Some(of)) = (self.configs.get(&name), self.configs.get(&target)) else {
+                continue;
+            };
+            let Ok(withheld) = withhold(&own.config, &of.config, &KubeletPaths::default()) else {
+                continue;
+            };
+            let pool = own.view.pool.as_str();
+            let composed = rendered_config(pool, withheld.spec, withheld.kubelet_version);
+            let rest = (composed.name == name.as_str()).then(|| of.view.rest.clone());
+            if let Some(fact) = self.configs.get_mut(&name) {
+                fact.likened = true;
+                fact.view.rest = rest.unwrap_or_else(|| fact.view.rest.clone());
+            }
+        }
     }
 
     /// What the planner sees.
@@ -113,10 +146,13 @@ impl Fact {
             rest: rest.digest().as_str().into(),
             withholds: annotation(names::WITHHOLDS).map(ConfigName::from),
         };
+        let configuration = Configuration::read(&read).ok();
         Some(Self {
             uid: config.uid(),
             view,
-            configuration: Configuration::read(&read).ok(),
+            likened: false,
+            config: read,
+            configuration,
         })
     }
 }

@@ -84,6 +84,8 @@ pub fn complete(context: &Context, node: &Node, view: &mut NodeView, drain: Opti
         .get_in(NODE_LEASES, &name)
         .and_then(|lease| lease.renewed);
     view.drain = drain.map(drain_view);
+    let released = node.annotations().get(ours::DRAIN_RELEASED_AT);
+    view.drain_released_at = released.and_then(|at| at.parse().ok());
     if view.is_control_plane() {
         view.api_pods = api_pods(&stores.pods.on(&name), record);
     }

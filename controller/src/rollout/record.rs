@@ -7,6 +7,7 @@
 use crate::context::Context;
 use crate::error::{ApiError, Attempt, Meaning};
 use api::machineconfiguration::{ConfigVersion, ObjectName};
+use api::names::ours::API_PODS;
 use api::{MachineConfigNode, MachineConfigNodeSpec};
 use json_patch::jsonptr::PointerBuf;
 use json_patch::{AddOperation, Patch, PatchOperation, TestOperation};
@@ -19,9 +20,6 @@ use std::collections::BTreeMap;
 
 /// What the spec says of a node that was assigned nothing yet: the field is required.
 pub const NOT_YET_SET: &str = "not-yet-set";
-
-/// On a MachineConfigNode: the node's own API server and etcd pods when it was taken, joined by commas.
-pub const API_PODS: &str = "windlass.dev/api-pods";
 
 /// What was assigned, if the record is this node's and says anything.
 pub fn assigned(record: &MachineConfigNode, node: &Node) -> Option<ConfigName> {

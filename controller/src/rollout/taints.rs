@@ -85,7 +85,7 @@ fn patch(node: &Node, wanted: bool) -> NodePatch<'_> {
     }
     let taint = json!({"key": taint::UPDATE_IN_PROGRESS, "effect": taint::PREFER_NO_SCHEDULE});
     if taints(node).is_empty() {
-        patch.add(&["spec", "taints"], json!([taint]));
+        patch.with_spec().add(&["spec", "taints"], json!([taint]));
     } else {
         patch.add(&["spec", "taints", "-"], taint);
     }

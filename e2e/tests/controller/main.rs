@@ -2,4 +2,5 @@
 
 mod process;
 mod rendering;
+mod rollouts;
 mod support;

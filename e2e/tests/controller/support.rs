@@ -14,6 +14,7 @@ use kube::api::{
 use serde_json::{Value, json};
 use simulation::clock::starting_at;
 use simulation::server::{ApiServer, Attempt, Fate, Faults, Instance, Options, Outcome};
+use std::fmt::Write as _;
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -212,6 +213,11 @@ impl Cluster {
         });
         merge_into(&mut pod, &more);
         self.create(pod).await;
+        let running =
+            json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]});
+        self.merge(json!({"apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": name, "namespace": "shop"}, "status": running}))
+            .await;
     }
 
     /// An object of the store.
@@ -295,17 +301,28 @@ impl Cluster {
     pub fn state(&self) -> String {
         let observer = self.server.observer();
         let mut state = String::new();
-        for resource in [
-            "nodes",
-            "machineconfignodes.machineconfiguration.openshift.io",
-            "machineconfigpools.machineconfiguration.openshift.io",
-            "slotledgers.windlass.dev",
-            "events",
+        for (resource, shown) in [
+            ("nodes", "/metadata/annotations"),
+            ("nodes", "/spec"),
+            (
+                "machineconfignodes.machineconfiguration.openshift.io",
+                "/status/conditions",
+            ),
+            (
+                "machineconfigpools.machineconfiguration.openshift.io",
+                "/status/conditions",
+            ),
+            ("slotledgers.windlass.dev", "/spec"),
+            ("events", "/message"),
         ] {
             for object in observer.list(resource) {
-                let mut object = (*object).clone();
-                object["metadata"]["managedFields"] = Value::Null;
-                state.push_str(&format!("{resource}: {object}\n"));
+                let name = &object["metadata"]["name"];
+                let value = object
+                    .pointer(shown)
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
+                let short: String = value.chars().take(700).collect();
+                writeln!(state, "{resource} {name} {shown}: {short}").unwrap();
             }
         }
         state
