@@ -20,7 +20,36 @@ pub(super) const GZIP_IS_READ: Rule = Rule {
 };
 
 fn parsed(text: &Value) -> Option<toml::Table> {
-    text.as_str().unwrap_or_default().parse().ok()
+    let text = text.as_str().unwrap_or_default();
+    text.parse()
+        .ok()
+        .or_else(|| without_repeated_lines(text).parse().ok())
+}
+
+/// A top-level list that is given again in one line counts as given last.
+fn without_repeated_lines(text: &str) -> String {
+    let key = |line: &str| {
+        line.split_once('=')
+            .map(|(key, value)| (key.trim().to_owned(), value.trim().starts_with('[')))
+    };
+    let top = text
+        .lines()
+        .position(|line| line.trim_start().starts_with('['))
+        .unwrap_or(usize::MAX);
+    let lines: Vec<&str> = text.lines().collect();
+    let given_again = |index: usize, line: &str| {
+        let later = lines.iter().take(top).skip(index + 1);
+        key(line).is_some_and(|(name, list)| {
+            list && later
+                .filter_map(|line| key(line))
+                .any(|(again, _)| again == name)
+        })
+    };
+    let kept = lines
+        .iter()
+        .enumerate()
+        .filter(|(index, line)| *index >= top || !given_again(*index, line));
+    kept.flat_map(|(_, line)| [*line, "\n"]).collect()
 }
 
 /// The rules of the corpora's README, section 8, said once more without a look at `rendering`.
