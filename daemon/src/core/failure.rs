@@ -3,6 +3,9 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+/// Differences that a failure names; somebody who wiped a directory should not fill the journal.
+const DIFFERENCES_MAX: usize = 50;
+
 /// Names in one sentence: enough to find the culprit, few enough to read.
 const NAMES_SHOWN_MAX: usize = 3;
 
@@ -98,6 +101,16 @@ pub enum Failure {
         /// The config it is on.
         to: String,
     },
+}
+
+/// The first differences, and how many more there are.
+pub(super) fn limited(mut differences: Vec<String>) -> Vec<String> {
+    let more = differences.len().saturating_sub(DIFFERENCES_MAX);
+    differences.truncate(DIFFERENCES_MAX);
+    if more > 0 {
+        differences.push(format!("{more} further differences"));
+    }
+    differences
 }
 
 impl Failure {

@@ -1,7 +1,7 @@
 //! The transitions: one function an event, each an exhaustive look at the states it means something in.
 
 use super::event::{Announcement, Effect, Event, NodeView, Proposal, Refused};
-use super::failure::Failure;
+use super::failure::{Failure, limited};
 use super::state::{Order, Outcome, Plan, Purpose, State, Verdict, Visit};
 use super::visit::{Step, application, warn};
 use super::{Daemon, uncordon_request};
@@ -270,6 +270,7 @@ impl Daemon {
     }
 
     fn on_proved(self, mismatches: Vec<String>, now: Timestamp) -> Option<Step> {
+        let mismatches = limited(mismatches);
         match self.memory.state.clone() {
             State::Proving { visit, .. } => Some(if mismatches.is_empty() {
                 self.succeed(&visit, now)

@@ -1,10 +1,9 @@
 //! Everything that the daemon asks of the API server. Each request is one attempt; who asks decides about the next.
 
 use super::node::Seen;
-use crate::core::Announcement;
+use super::publish::Told;
 use crate::work::{Source, SourceError};
 use api::names::{group, object};
-use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Event as KubeEvent, EventSource, Node, ObjectReference};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::api::{
@@ -20,6 +19,9 @@ pub(super) const FIELD_MANAGER: &str = "windlass-daemon";
 
 /// Events about Nodes, which have no namespace, go where the kubelet's go.
 const EVENT_NAMESPACE: &str = "default";
+
+/// Longest text of an Event: what the API's newer group takes at most.
+const NOTE_CHARS_MAX: usize = 1024;
 
 /// The API server, as one node's daemon uses it.
 #[derive(Clone)]
@@ -101,14 +103,14 @@ impl Cluster {
     }
 
     /// Tells people, on the Node.
-    pub(super) async fn announce(
-        &self,
-        announcement: Announcement,
-        seen: Seen,
-        at: Timestamp,
-        number: u32,
-    ) -> Result<(), Error> {
+    pub(super) async fn announce(&self, told: Told, seen: Seen) -> Result<(), Error> {
+        let Told {
+            announcement,
+            at,
+            number,
+        } = told;
         let time = Time(at);
+        let note = announcement.note.chars().take(NOTE_CHARS_MAX).collect();
         let event = KubeEvent {
             metadata: ObjectMeta {
                 name: Some(format!("{}.{:x}.{number:x}", self.node, at.as_nanosecond())),
@@ -123,7 +125,7 @@ impl Cluster {
                 ..ObjectReference::default()
             },
             reason: Some(announcement.reason.to_owned()),
-            message: Some(announcement.note),
+            message: Some(note),
             type_: Some(
                 if announcement.warning {
                     "Warning"

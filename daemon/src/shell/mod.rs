@@ -55,10 +55,8 @@ pub struct Config {
 /// Why the daemon stopped. Whoever runs it starts it again: the journal knows how to go on.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// What was decided could not be written down, so nothing may be done about it.
-    #[error(
-        "the journal could not be read or written; look at the disk under the daemon's state directory"
-    )]
+    /// What was remembered cannot be taken up.
+    #[error("the journal could not be taken up; look at the daemon's state directory")]
     Journal(#[from] JournalError),
     /// The machine does not say which boot it is in.
     #[error("the machine could not be asked for its boot")]
@@ -87,7 +85,11 @@ pub async fn run<H: Host>(
             () = &mut shutdown => return Ok(()),
             happening = shell.next() => happening,
         };
-        shell.handle(happening).await?;
+        tokio::select! {
+            biased;
+            () = &mut shutdown => return Ok(()),
+            handled = shell.handle(happening) => handled?,
+        }
     }
 }
 
@@ -107,6 +109,11 @@ struct Shell<H> {
     clock: Clock,
     core: Daemon,
     facts: Option<HostFacts>,
+    facts_backoff: Backoff,
+    /// The facts are not asked for before, after that failed.
+    facts_at: Option<Instant>,
+    /// What keeps the journal from being written, in words.
+    trouble: Option<String>,
     watch: BoxStream<'static, watcher::Result<watcher::Event<Node>>>,
     watch_backoff: Backoff,
     /// The watch is not asked before, after it failed.
@@ -133,6 +140,9 @@ impl<H: Host> Shell<H> {
             host: Arc::new(host),
             core,
             facts: None,
+            facts_backoff: Backoff::of(&node_name),
+            facts_at: None,
+            trouble: None,
             watch: cluster.watch().boxed(),
             watch_backoff: Backoff::of(&node_name),
             watch_at: None,
@@ -149,8 +159,13 @@ impl<H: Host> Shell<H> {
 
     async fn read_facts(&mut self) {
         match self.host.facts().await {
-            Ok(facts) => self.facts = Some(facts),
+            Ok(facts) => {
+                self.facts = Some(facts);
+                self.facts_at = None;
+                self.facts_backoff.reset();
+            }
             Err(error) => {
+                self.facts_at = Some(Instant::now() + self.facts_backoff.next());
                 tracing::warn!(
                     error = error.in_full(),
                     "the machine's facts are not to be had"
@@ -161,20 +176,21 @@ impl<H: Host> Shell<H> {
 
     /// Starts the writes that are due.
     fn publish(&mut self) {
+        let (trouble, facts) = (self.trouble.as_deref(), self.facts.as_ref());
         self.publisher
-            .publish(&self.core, self.facts.as_ref(), &self.clock);
+            .publish(&self.core, trouble, facts, &self.clock);
     }
 
     async fn next(&mut self) -> Happening {
-        let alarm = [self.watch_at, self.publisher.retry_at(), self.deadline()];
-        let alarm = alarm.into_iter().flatten().min();
-        let watching = self.watch_at.is_none();
+        let waits = [self.watch_at, self.facts_at, self.publisher.retry_at()];
+        let alarm = waits.into_iter().chain([self.deadline()]).flatten().min();
+        let (watching, listening) = (self.watch_at.is_none(), self.facts_at.is_none());
         tokio::select! {
             biased;
             event = self.work.answer() => Happening::Worked(event),
             event = self.watch.next(), if watching => Happening::Watched(Box::new(event)),
             answer = self.publisher.answer() => Happening::Published(answer),
-            () = self.host.facts_changed() => Happening::FactsChanged,
+            () = self.host.facts_changed(), if listening => Happening::FactsChanged,
             () = sleep_until(alarm) => Happening::Time,
         }
     }
@@ -205,6 +221,9 @@ impl<H: Host> Shell<H> {
     async fn on_time(&mut self) -> Result<(), RunError> {
         if self.watch_at.is_some_and(|at| at <= Instant::now()) {
             self.watch_at = None;
+        }
+        if self.facts_at.is_some_and(|at| at <= Instant::now()) {
+            self.read_facts().await;
         }
         self.publisher.look_at_the_time();
         let due = self
@@ -339,16 +358,42 @@ impl<H: Host> Shell<H> {
         }
     }
 
-    /// Writes the journal, and between visits drops the configs that it no longer names.
+    /// Writes the journal, and between visits drops the configs that it no longer names. Until it is written nothing goes
+    /// on, and the Node says why.
     async fn store(&mut self) -> Result<(), RunError> {
+        let mut backoff = Backoff::of(self.cluster.node_name());
+        while let Err(error) = journal::store(&*self.host, self.core.memory()).await {
+            let JournalError::Host(cause) = &error else {
+                return Err(error.into());
+            };
+            let words = format!("JournalUnwritable: {}", cause.in_full());
+            tracing::error!(
+                error = words,
+                "nothing goes on until the journal is written"
+            );
+            self.trouble = Some(words);
+            // The time is up: the disk may have room again.
+            let _elapsed = tokio::time::timeout(backoff.next(), self.keep_publishing()).await;
+        }
+        self.trouble = None;
         let memory = self.core.memory();
-        journal::store(&*self.host, memory).await?;
         if memory.state.visit().is_none()
             && let Err(error) = journal::drop_unnamed_configs(&*self.host, memory).await
         {
             tracing::warn!(error = error.in_full(), "old configs stay on the disk");
         }
         Ok(())
+    }
+
+    /// Publishes and does nothing else, for ever.
+    async fn keep_publishing(&mut self) {
+        loop {
+            self.publish();
+            let answer = self.publisher.answer().await;
+            if let Some(node) = self.publisher.on_answer(answer) {
+                self.publisher.see(Seen::of(&node));
+            }
+        }
     }
 
     fn announce(&mut self, announcement: Announcement) {

@@ -8,7 +8,7 @@ use super::cluster::Cluster;
 use super::machine_config_node::{self, Known, Status, Written};
 use super::node::{self, Seen};
 use super::outlet::Outlet;
-use crate::core::{Announcement, Daemon};
+use crate::core::{Announcement, Daemon, REASON_CHARS_MAX};
 use crate::host::HostFacts;
 use api::clock::Clock;
 use futures::FutureExt as _;
@@ -28,6 +28,14 @@ pub(super) enum Answer {
     Event(Result<(), Error>),
 }
 
+/// Something that people are told, with what makes its name.
+#[derive(Debug, Clone)]
+pub(super) struct Told {
+    pub(super) announcement: Announcement,
+    pub(super) at: Timestamp,
+    pub(super) number: u32,
+}
+
 /// All that is written to the API server.
 pub(super) struct Publisher {
     cluster: Cluster,
@@ -41,7 +49,7 @@ pub(super) struct Publisher {
     status: Option<Status>,
     events: Outlet<Result<(), Error>>,
     /// Oldest first; the first may be under way.
-    announcements: VecDeque<(Announcement, Timestamp)>,
+    announcements: VecDeque<Told>,
     /// How many there were: two of one moment need two names.
     announced: u32,
 }
@@ -87,7 +95,12 @@ impl Publisher {
         if self.announcements.len() == ANNOUNCEMENTS_MAX {
             self.announcements.pop_front();
         }
-        self.announcements.push_back((announcement, at));
+        self.announced = self.announced.wrapping_add(1);
+        self.announcements.push_back(Told {
+            announcement,
+            at,
+            number: self.announced,
+        });
     }
 
     /// Whether everything that was started has ended, or waits for another try.
@@ -95,13 +108,23 @@ impl Publisher {
         !self.node.is_under_way() && !self.machine_config_node.is_under_way()
     }
 
-    /// Starts what is due.
-    pub(super) fn publish(&mut self, core: &Daemon, facts: Option<&HostFacts>, clock: &Clock) {
+    /// Starts what is due. `trouble`, where there is any, is the reason that the Node gives.
+    pub(super) fn publish(
+        &mut self,
+        core: &Daemon,
+        trouble: Option<&str>,
+        facts: Option<&HostFacts>,
+        clock: &Clock,
+    ) {
         let Some(seen) = &self.seen else {
             return;
         };
         if self.node.is_free() {
-            let changes = node::changes(&core.report(), facts, seen);
+            let mut report = core.report();
+            if let Some(trouble) = trouble {
+                report.reason = trouble.chars().take(REASON_CHARS_MAX).collect();
+            }
+            let changes = node::changes(&report, facts, seen);
             if !changes.is_empty() {
                 let (cluster, uid) = (self.cluster.clone(), seen.uid.clone());
                 let write = async move { cluster.annotate(uid, changes).await };
@@ -109,12 +132,10 @@ impl Publisher {
             }
         }
         if self.events.is_free()
-            && let Some((announcement, at)) = self.announcements.front().cloned()
+            && let Some(told) = self.announcements.front().cloned()
         {
             let (cluster, seen) = (self.cluster.clone(), seen.clone());
-            self.announced = self.announced.wrapping_add(1);
-            let number = self.announced;
-            let write = async move { cluster.announce(announcement, seen, at, number).await };
+            let write = async move { cluster.announce(told, seen).await };
             self.events.start(write.boxed());
         }
         if self.machine_config_node.is_free() {

@@ -1,6 +1,7 @@
 //! Whatever fails underneath, a visit ends where it should.
 
-use super::rig::{CHRONY, NODE, Rig, is_ready, spec_of};
+use super::rig::{CHRONY, NODE, Rig, is_ready, note, ours, spec_of};
+use daemon::host::memory::MemoryHost;
 use serde_json::json;
 use simulation::machine::Cut;
 use simulation::server::{Attempt, Fate, Faults, Outcome};
@@ -56,7 +57,7 @@ async fn an_api_server_that_is_away_for_an_hour_is_waited_out() {
     let away = Arc::new(AtomicBool::new(false));
     rig.server.set_faults(Outage(Arc::clone(&away)));
     rig.assign(2, "rendered-worker-2").await;
-    rig.until("the drain", |node| super::rig::ours(node, "cordoned") != "")
+    rig.until("the drain", |node| ours(node, "cordoned") != "")
         .await;
 
     away.store(true, Ordering::Relaxed);
@@ -109,4 +110,32 @@ async fn a_node_that_was_deleted_and_came_back_is_told_everything_again() {
         .await
         .unwrap();
     rig.until_done("rendered-worker-1", 1).await;
+}
+
+#[tokio::test(flavor = "current_thread", start_paused = true)]
+async fn a_disk_that_takes_no_journal_is_named_on_the_node_and_nothing_is_done() {
+    let host = MemoryHost::new();
+    let rig = Rig::on(host.clone()).await;
+    rig.render(
+        "rendered-worker-1",
+        spec_of(&[(CHRONY, "x")], &[]),
+        json!({}),
+    )
+    .await;
+    host.refuse("journal.json");
+    rig.assign(1, "rendered-worker-1").await;
+    let node = rig
+        .until("a reason", |node| !note(node, "reason").is_empty())
+        .await;
+    assert!(note(&node, "reason").starts_with("JournalUnwritable: "));
+    assert!(host.disk().files.is_empty(), "nothing is touched");
+
+    host.allow("journal.json");
+    let node = rig
+        .until("the reboot", |node| {
+            note(node, "post-config-action") == "Rebooting"
+        })
+        .await;
+    assert_eq!(note(&node, "reason"), "");
+    assert_eq!(ours(&node, "acted-intent"), "");
 }

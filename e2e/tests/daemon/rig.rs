@@ -1,5 +1,8 @@
 //! One machine with its kubelet and its daemon, an API server, and a hand that plays the controller.
 
+use daemon::host::Host;
+use daemon::host::memory::MemoryHost;
+use futures::future::BoxFuture;
 use futures::{FutureExt as _, StreamExt as _};
 use k8s_openapi::api::core::v1::Node;
 use kube::api::{Api, Patch, PatchParams, PostParams};
@@ -26,9 +29,6 @@ pub(crate) const CHRONY: &str = "/etc/chrony.conf";
 /// Virtual time after which a wait has failed: longer than the way back takes.
 const PATIENCE: Duration = Duration::from_hours(2);
 
-/// How often a wait looks, in virtual time.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
-
 pub(crate) struct Rig {
     pub(crate) server: ApiServer,
     pub(crate) machine: Arc<Machine>,
@@ -42,6 +42,27 @@ pub(crate) struct Rig {
 impl Rig {
     /// A package-mode worker with kubelet 1.33.4 whose Node is Ready and has never had a config.
     pub(crate) async fn start() -> Self {
+        let mut rig = Self::empty().await;
+        let (machine, server) = (Arc::clone(&rig.machine), &rig.server);
+        let services = services(&machine, server);
+        rig.tasks.spawn(machine::run(machine, services));
+        rig.until("the node is Ready", is_ready).await;
+        rig
+    }
+
+    /// A Node without a kubelet, whose daemon runs on `host`.
+    pub(crate) async fn on(host: MemoryHost) -> Self {
+        let mut rig = Self::empty().await;
+        let node = serde_json::from_value(json!({"metadata": {"name": NODE}})).unwrap();
+        let created = rig.nodes().create(&PostParams::default(), &node).await;
+        created.unwrap();
+        let run = run_daemon(&rig.server, host);
+        rig.tasks.spawn(run);
+        rig
+    }
+
+    /// An API server and a machine that is not switched on.
+    async fn empty() -> Self {
         let clock = starting_at("2026-11-24T08:00:00Z".parse().unwrap());
         let server = ApiServer::new(clock.clone(), Options::default());
         let trace = Lines::default();
@@ -49,31 +70,24 @@ impl Rig {
         let client = server.client("controller");
         let definitions = Api::all(client.clone());
         for definition in api::crds() {
-            definitions
+            let created = definitions
                 .create(&PostParams::default(), &definition)
-                .await
-                .unwrap();
+                .await;
+            created.unwrap();
         }
         let chance = Chance::from_seed(1);
         let machine = Machine::new(spec(), FileTree::in_memory(), Pace::real(), &chance);
-        let machine = Arc::new(machine.unwrap());
-        let mut tasks = JoinSet::new();
         let manager = server.client("kube-controller-manager");
+        let mut tasks = JoinSet::new();
         tasks.spawn(node_lifecycle::run(manager, clock, Pace::real()));
-        tasks.spawn(machine::run(
-            Arc::clone(&machine),
-            services(&machine, &server),
-        ));
-        let rig = Self {
+        Self {
             server,
-            machine,
+            machine: Arc::new(machine.unwrap()),
             trace,
             client,
             tasks,
             seen: Cell::new(0),
-        };
-        rig.until("the node is Ready", is_ready).await;
-        rig
+        }
     }
 
     pub(crate) fn nodes(&self) -> Api<Node> {
@@ -86,18 +100,22 @@ impl Rig {
 
     /// Waits until the Node is as `settled` says.
     pub(crate) async fn until(&self, what: &str, settled: impl Fn(&Node) -> bool) -> Node {
-        let start = tokio::time::Instant::now();
-        loop {
-            let node = self.nodes().get_opt(NODE).await.unwrap();
-            if let Some(node) = node.as_ref().filter(|node| settled(node)) {
-                return node.clone();
+        let seen = watcher(self.nodes(), watcher::Config::default()).applied_objects();
+        let found = async {
+            let mut seen = std::pin::pin!(seen);
+            while let Some(node) = seen.next().await {
+                if let Some(node) = node.ok().filter(|node| settled(node)) {
+                    return node;
+                }
             }
-            assert!(
-                start.elapsed() < PATIENCE,
-                "{what} never came: {:#?}",
-                node.map(|node| node.annotations().clone())
-            );
-            tokio::time::sleep(LOOK_EVERY).await;
+            panic!("the watch ended before {what}");
+        };
+        match tokio::time::timeout(PATIENCE, found).await {
+            Ok(node) => node,
+            Err(_) => {
+                let node = self.node().await;
+                panic!("{what} never came: {:#?}", node.annotations());
+            }
         }
     }
 
@@ -292,17 +310,20 @@ fn services(machine: &Arc<Machine>, server: &ApiServer) -> Services {
             simulation::kubelet::run(machine, client, kubelet_server.clock().clone()).boxed()
         }),
         daemon: Box::new(move || {
-            let host = SimHost::new(Arc::clone(&daemon_machine));
-            let run = daemon::shell::run(
-                daemon_server.client(&format!("daemon/{NODE}")),
-                NODE.to_owned(),
-                host,
-                daemon_server.clock().clone(),
-                daemon::shell::Config::default(),
-                std::future::pending(),
-            );
-            run.map(|ended| panic!("the daemon ended: {ended:?}"))
-                .boxed()
+            run_daemon(&daemon_server, SimHost::new(Arc::clone(&daemon_machine)))
         }),
     }
+}
+
+fn run_daemon(server: &ApiServer, host: impl Host) -> BoxFuture<'static, ()> {
+    let run = daemon::shell::run(
+        server.client(&format!("daemon/{NODE}")),
+        NODE.to_owned(),
+        host,
+        server.clock().clone(),
+        daemon::shell::Config::default(),
+        std::future::pending(),
+    );
+    run.map(|ended| panic!("the daemon ended: {ended:?}"))
+        .boxed()
 }

@@ -374,6 +374,15 @@ fn every_event_does_in_every_state_what_the_table_says() {
 }
 
 #[test]
+fn the_book_shows_the_table() {
+    let page = include_str!("../../../../docs/daemon.md");
+    assert!(
+        page.contains(TABLE.trim_start()),
+        "copy the table into docs/daemon.md"
+    );
+}
+
+#[test]
 fn every_state_is_read_back_from_the_journal_as_it_was() {
     for (name, daemon) in states() {
         let text = serde_json::to_string(&daemon.memory).unwrap();
