@@ -10,7 +10,7 @@ use crate::decide::{self, Facts};
 use crate::host::{Host, HostError};
 use crate::journal;
 use api::operator::{MachineConfiguration, StorageOverride};
-use rendering::disruption::Policy;
+use rendering::disruption::{Policy, PolicyError};
 use std::future::Future;
 use std::time::Duration;
 
@@ -170,8 +170,6 @@ async fn rules(host: &impl Host, source: &impl Source, offline: bool) -> Result<
     Ok(read_rules(blob.as_deref().unwrap_or(b"null"))?)
 }
 
-/// The published policy, where it is that of the present spec; else the owner's over the built-in table, as whoever
-/// publishes it will make it; without either, the built-in table.
 fn read_rules(blob: &[u8]) -> Result<Rules, Failure> {
     let unreadable = |error: String| Failure::PolicyUnreadable { error };
     let object: Option<MachineConfiguration> =
@@ -182,20 +180,29 @@ fn read_rules(blob: &[u8]) -> Result<Rules, Failure> {
             overrides: Vec::new(),
         });
     };
-    let status = object.status.unwrap_or_default();
-    let is_present = status.observed_generation.is_none()
-        || status.observed_generation == object.metadata.generation;
-    let published = status.node_disruption_policy_status;
-    let policy = match (published, &object.spec.node_disruption_policy) {
+    let policy = policy_of(&object).map_err(|error| unreadable(error.to_string()))?;
+    let overrides = object.spec.irreconcilable_validation_overrides;
+    Ok(Rules {
+        policy,
+        overrides: overrides.unwrap_or_default().storage,
+    })
+}
+
+/// The published policy, where it is that of the present spec; else the owner's over the built-in table, as whoever
+/// publishes it will make it; without either, the built-in table.
+///
+/// # Errors
+/// The policy says what no policy can, by field.
+pub fn policy_of(object: &MachineConfiguration) -> Result<Policy, PolicyError> {
+    let status = object.status.as_ref();
+    let generation = status.and_then(|status| status.observed_generation);
+    let is_present = generation.is_none() || generation == object.metadata.generation;
+    let published = status.and_then(|status| status.node_disruption_policy_status.as_ref());
+    match (published, &object.spec.node_disruption_policy) {
         (Some(published), _) if is_present => Policy::published(&published.cluster_policies),
         (_, Some(owner)) => Policy::cluster(owner),
         (_, None) => Ok(Policy::built_in()),
-    };
-    let overrides = object.spec.irreconcilable_validation_overrides;
-    Ok(Rules {
-        policy: policy.map_err(|error| unreadable(error.to_string()))?,
-        overrides: overrides.unwrap_or_default().storage,
-    })
+    }
 }
 
 /// Carries out an effect that needs the machine alone; `None` for the others.

@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Labels by which the control plane's own static pods say what they are.
-const API_COMPONENTS: [&str; 2] = ["kube-apiserver", "etcd"];
+pub const API_COMPONENTS: [&str; 2] = ["kube-apiserver", "etcd"];
 
 /// All that the planner knows, but for the ledger.
 pub fn snapshot(context: &Context, facts: &mut Facts) -> Snapshot {
@@ -74,11 +74,7 @@ pub fn complete(context: &Context, node: &Node, view: &mut NodeView, drain: Opti
     let record = record
         .as_deref()
         .map(|whole| -> &MachineConfigNode { whole });
-    let assigned = record.and_then(|record| record::assigned(record, node));
-    view.assigned = assigned.map(|config| Assigned {
-        config,
-        intent: None,
-    });
+    view.assigned = record.and_then(|record| assigned(record, node));
     view.lease_renewed_at = stores
         .kubelets
         .get_in(NODE_LEASES, &name)
@@ -89,6 +85,15 @@ pub fn complete(context: &Context, node: &Node, view: &mut NodeView, drain: Opti
     if view.is_control_plane() {
         view.api_pods = api_pods(&stores.pods.on(&name), record);
     }
+}
+
+/// What this process recorded that it assigned.
+pub fn assigned(record: &MachineConfigNode, node: &Node) -> Option<Assigned> {
+    let config = record::assigned(record, node)?;
+    Some(Assigned {
+        config,
+        intent: None,
+    })
 }
 
 /// What the node's host cannot apply of what it may be given.
@@ -140,7 +145,8 @@ fn view(pool: &MachineConfigPool) -> (PoolName, PoolView) {
     (view.name.clone(), view)
 }
 
-fn drain_view(fact: &DrainFact) -> DrainView {
+/// How a drain goes, as far as the planner is concerned.
+pub fn drain_view(fact: &DrainFact) -> DrainView {
     let pod = |blocker: &Blocker| Arc::from(blocker.pod().to_string());
     let budget = fact.blockers.iter().find_map(|blocker| match blocker {
         Blocker::Budget { pod, budgets } | Blocker::TwoBudgets { pod, budgets } => {
@@ -158,7 +164,7 @@ fn drain_view(fact: &DrainFact) -> DrainView {
 }
 
 /// The node's own API server and etcd pods: those that are there, and those that were when it was taken.
-fn api_pods(pods: &[Arc<PodView>], record: Option<&MachineConfigNode>) -> Vec<ApiPod> {
+pub fn api_pods(pods: &[Arc<PodView>], record: Option<&MachineConfigNode>) -> Vec<ApiPod> {
     let present = api_pod_names(pods);
     let mut all: BTreeMap<String, bool> = record
         .map(record::api_pods)

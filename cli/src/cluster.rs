@@ -1,0 +1,84 @@
+//! The cluster that a command speaks to: the one that the kubeconfig names, else the one that it runs in.
+
+use std::future::Future;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use k8s_openapi::api::authentication::v1::SelfSubjectReview;
+use kube::api::{Api, PostParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+
+/// Which cluster.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct Cluster {
+    /// The kubeconfig; else the one in $KUBECONFIG, ~/.kube/config, or the cluster that this runs in
+    #[arg(long, global = true)]
+    kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig
+    #[arg(long, global = true)]
+    context: Option<String>,
+}
+
+impl Cluster {
+    /// How to reach it.
+    pub(crate) async fn config(&self) -> Result<Config> {
+        let options = KubeConfigOptions {
+            context: self.context.clone(),
+            ..KubeConfigOptions::default()
+        };
+        match (&self.kubeconfig, &self.context) {
+            (Some(path), _) => {
+                let read = Kubeconfig::read_from(path)
+                    .with_context(|| format!("reading the kubeconfig {}", path.display()))?;
+                Config::from_custom_kubeconfig(read, &options)
+                    .await
+                    .with_context(|| format!("using the kubeconfig {}", path.display()))
+            }
+            (None, Some(context)) => Config::from_kubeconfig(&options)
+                .await
+                .with_context(|| format!("using the context {context} of the kubeconfig")),
+            (None, None) => Config::infer()
+                .await
+                .context("looking for a cluster: name one with --kubeconfig"),
+        }
+    }
+
+    /// Who speaks: the name that the API server knows the caller by, else the kubeconfig's.
+    pub(crate) async fn caller(&self, client: &Client) -> String {
+        let reviews: Api<SelfSubjectReview> = Api::all(client.clone());
+        let asked = reviews
+            .create(&PostParams::default(), &SelfSubjectReview::default())
+            .await;
+        // An older API server does not know this kind; then the kubeconfig's word has to do, for it is only a record.
+        asked
+            .ok()
+            .and_then(|review| review.status?.user_info?.username)
+            .filter(|name| !name.is_empty())
+            .or_else(|| self.kubeconfig_user())
+            .unwrap_or_else(|| "somebody without a name".to_owned())
+    }
+
+    fn kubeconfig_user(&self) -> Option<String> {
+        let read = match &self.kubeconfig {
+            Some(path) => Kubeconfig::read_from(path),
+            None => Kubeconfig::read(),
+        };
+        let read = read.ok()?;
+        let wanted = self.context.clone().or(read.current_context)?;
+        let named = read
+            .contexts
+            .into_iter()
+            .find(|context| context.name == wanted)?;
+        named.context?.user
+    }
+}
+
+/// Runs a command that waits for a cluster.
+pub(crate) fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("starting the runtime")?
+        .block_on(work)
+}

@@ -1,0 +1,59 @@
+//! `windlass`: the one binary, under two names. What may happen here: wiring only.
+//!
+//! `main.rs` is `windlass`; `bin/kubectl-windlass.rs` is the same program by the name under which kubectl finds a plugin.
+
+mod assign;
+mod clock;
+mod cluster;
+mod controller;
+mod crds;
+mod demo;
+mod diff;
+mod explain;
+mod manifests;
+mod output;
+mod render;
+mod rendered;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Brings the nodes of a Kubernetes cluster to the configuration their owners declared.
+#[derive(Debug, Parser)]
+#[command(name = "windlass", version, about, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Controller(Box<controller::Args>),
+    Crds(crds::Args),
+    Render(render::Args),
+    Diff(diff::Args),
+    Explain(explain::Args),
+    Assign(assign::Args),
+    Demo(demo::Args),
+}
+
+/// Runs the command line that the process was started with.
+pub fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Controller(args) => controller::run(*args),
+        Command::Crds(args) => crds::run(&args),
+        Command::Render(args) => render::run(&args),
+        Command::Diff(args) => diff::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Assign(args) => assign::run(&args),
+        Command::Demo(args) => demo::run(&args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("windlass: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
