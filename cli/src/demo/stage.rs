@@ -148,8 +148,8 @@ impl Stage {
         }
         let pools = self.pools();
         let waiting = "AwaitingFirstApproval";
-        self.until("every pool's first config waits for approval", |stage| {
-            !stage.held_for(waiting).is_empty()
+        self.until("every node's first config waits for approval", |stage| {
+            stage.held_for(waiting).len() == stage.store.list(NODES).len()
         })
         .await?;
         self.teller.say(&format!(
