@@ -26,10 +26,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource, ResourceExt};
 use rollout::Hold;
-use rollout::names::{ConfigName, NodeName};
+use rollout::names::ConfigName;
 use rollout::plan::Answer;
 use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tracing::debug;
 
@@ -42,18 +42,13 @@ const SHOWN_AFTER: SignedDuration = SignedDuration::from_secs(5);
 
 /// Reports until dropped.
 pub async fn run(context: &Context) {
-    let mut written = BTreeMap::new();
+    let mut desk = Desk::default();
     loop {
         let now = context.clock.now();
-        let more = batch(context, &mut written, now).await;
-        if more {
+        if batch(context, &mut desk, now).await {
             continue;
         }
-        let wake_at = written
-            .values()
-            .map(|w: &Written| later(w.at))
-            .filter(|at| *at > now)
-            .min();
+        let wake_at = desk.written.values().map(|written| later(written.at)).min();
         tokio::select! {
             biased;
             () = context.wakes.report.notified() => {}
@@ -62,11 +57,23 @@ pub async fn run(context: &Context) {
     }
 }
 
+/// What is remembered between batches; all of it only saves work.
+#[derive(Default)]
+struct Desk {
+    /// What was written lately and may not be shown yet.
+    written: BTreeMap<String, Written>,
+    /// Nodes on which nothing was due, and what that rested on.
+    clean: BTreeMap<String, Basis>,
+}
+
 /// What was last written on a node, and when.
 struct Written {
     at: Timestamp,
     key: Vec<Key>,
 }
+
+/// The versions of the Node and its MachineConfigNode, and the reason of its hold.
+type Basis = (Option<String>, Option<String>, Option<&'static str>);
 
 /// What of a condition is worth a write.
 type Key = (String, String, String, Option<String>);
@@ -81,34 +88,43 @@ enum Due {
 }
 
 /// Writes the first of what is due, slot holders before others; returns whether there is more.
-async fn batch(context: &Context, written: &mut BTreeMap<String, Written>, now: Timestamp) -> bool {
+async fn batch(context: &Context, desk: &mut Desk, now: Timestamp) -> bool {
     let Some(decided) = context.board.notes().decided.clone() else {
         return false;
     };
-    let holders: BTreeSet<&str> = decided
-        .plan
-        .ledger
-        .next
-        .holders
-        .keys()
-        .map(NodeName::as_str)
-        .collect();
+    desk.written.retain(|_, written| now < later(written.at));
+    let nodes = context.stores.nodes.all();
+    desk.clean
+        .retain(|name, _| context.stores.nodes.get(name).is_some());
     let mut due = Vec::new();
-    for kept in context.stores.nodes.all() {
-        if let Some((one, key)) = due_for(context, &decided, &kept.node, now) {
-            let again = written
-                .get(&kept.name)
-                .is_some_and(|w| w.key == key && now < later(w.at));
-            if !again {
-                due.push((!holders.contains(kept.name.as_str()), kept, one, key));
+    for kept in nodes {
+        let basis = basis(context, &decided, &kept);
+        if basis.is_some() && desk.clean.get(&kept.name) == basis.as_ref() {
+            continue;
+        }
+        match (due_for(context, &decided, &kept.node, now), basis) {
+            (Some((one, key)), _) => {
+                let again = desk.written.get(&kept.name).is_some_and(|w| w.key == key);
+                if !again {
+                    let holds = decided
+                        .plan
+                        .ledger
+                        .next
+                        .holders
+                        .contains_key(kept.name.as_str());
+                    due.push((!holds, kept, one, key));
+                }
             }
+            (None, Some(basis)) => drop(desk.clean.insert(kept.name.clone(), basis)),
+            (None, None) => {}
         }
     }
     due.sort_by(|a, b| (a.0, &a.1.name).cmp(&(b.0, &b.1.name)));
     let more = due.len() > BATCH;
     due.truncate(BATCH);
     for (_, kept, _, key) in &due {
-        written.insert(
+        desk.clean.remove(&kept.name);
+        desk.written.insert(
             kept.name.clone(),
             Written {
                 at: now,
@@ -125,6 +141,18 @@ async fn batch(context: &Context, written: &mut BTreeMap<String, Written>, now: 
         .collect::<Vec<()>>()
         .await;
     more
+}
+
+/// What the report of a node rests on; none while it is drained, because that changes all the time.
+fn basis(context: &Context, decided: &Decided, kept: &NodeKept) -> Option<Basis> {
+    if context.board.notes().drains.contains_key(&kept.name) {
+        return None;
+    }
+    let record = context.stores.config_nodes.get(&kept.name)?;
+    let answer = decided.plan.answers.get(kept.name.as_str());
+    let reason = answer.and_then(Answer::hold).map(Hold::reason);
+    let node = kept.node.metadata.resource_version.clone();
+    Some((node, record.metadata.resource_version.clone(), reason))
 }
 
 /// Writes one; what fails is due again.

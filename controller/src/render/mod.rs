@@ -59,22 +59,19 @@ pub enum Verdict {
 
 /// Renders until dropped.
 pub async fn run(context: &Context) {
-    let mut quiet = Quiet::default();
+    let mut desk = Desk::default();
     let mut backoff = Backoff::default();
     loop {
         let now = context.clock.now();
-        let wake_at = match pass(context, &mut quiet, now).await {
+        let wake_at = match pass(context, &mut desk, now).await {
             Ok(wake_at) => {
                 backoff.reset();
                 wake_at.unwrap_or(Timestamp::MAX).min(later(now, FULL_PASS))
             }
             Err(error) => {
                 if error.meaning() != Meaning::Stale {
-                    context
-                        .metrics
-                        .failures
-                        .get_or_create(&OfReason { reason: "render" })
-                        .inc();
+                    let reason = OfReason { reason: "render" };
+                    context.metrics.failures.get_or_create(&reason).inc();
                     warn!(error = %Chain(&error), "rendering failed and is tried again");
                 }
                 later(
@@ -91,40 +88,73 @@ pub async fn run(context: &Context) {
     }
 }
 
+/// What is remembered between passes; all of it only saves work.
+#[derive(Default)]
+struct Desk {
+    quiet: Quiet,
+    /// What came of a pool's inputs, for as long as they are the same.
+    judged: BTreeMap<String, (Inputs, Result<Rendered, Refused>)>,
+}
+
+/// All that the outcome of rendering depends on.
+#[derive(PartialEq, Eq)]
+struct Inputs {
+    selected: String,
+    target: Option<String>,
+    hosts: Vec<Vec<&'static str>>,
+}
+
 /// Looks at every pool; returns when to look again. One pool's failure keeps no other from its target.
 async fn pass(
     context: &Context,
-    quiet: &mut Quiet,
+    desk: &mut Desk,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, ApiError> {
     let pools = context.stores.pools.all();
-    let configs = context.stores.configs.all();
-    quiet.keep(|name| pools.iter().any(|pool| pool.name_any() == name));
+    let is_pool = |name: &str| pools.iter().any(|pool| pool.name_any() == name);
+    desk.quiet.keep(is_pool);
+    desk.judged.retain(|name, _| is_pool(name));
+    let all_hosts = hosts(context, &pools);
     let (mut wake_at, mut failed) = (None, None);
-    for pool in &pools {
-        if pool.metadata.deletion_timestamp.is_some() {
+    for pool in pools
+        .iter()
+        .filter(|pool| pool.metadata.deletion_timestamp.is_none())
+    {
+        let name = pool.name_any();
+        let configs = context.stores.configs.all();
+        let selected = inputs::selected(pool, configs.iter().map(|config| &config.0));
+        let print = match &selected {
+            Ok(selected) => inputs::print(selected),
+            Err(refused) => refused.to_string(),
+        };
+        if let Rest::Until(at) = desk.quiet.look(&name, &print, &context.config.quiet, now) {
+            wake_at = Some(wake_at.map_or(at, |earlier: Timestamp| earlier.min(at)));
             continue;
         }
-        let name = pool.name_any();
-        let refused = match inputs::selected(pool, configs.iter().map(|config| &config.0)) {
-            Err(refused) => Err(refused),
-            Ok(selected) => {
-                let print = inputs::print(&selected);
-                if let Rest::Until(at) = quiet.look(&name, &print, &context.config.quiet, now) {
-                    wake_at = Some(wake_at.map_or(at, |earlier: Timestamp| earlier.min(at)));
-                    continue;
-                }
-                let target = context.stores.configs.get(&pool.spec.configuration.name);
-                let hosts = hosts(context, pool, &pools);
-                inputs::judge(
-                    &name,
-                    &selected,
-                    target.as_deref().map(|whole| &whole.0),
-                    &hosts,
-                )
-            }
+        let nobody = [Capabilities::reference()];
+        let hosts = all_hosts
+            .get(&name)
+            .map_or(nobody.as_slice(), Vec::as_slice);
+        let target = context.stores.configs.get(&pool.spec.configuration.name);
+        let target = target.as_deref().map(|whole| &whole.0);
+        let key = Inputs {
+            selected: print,
+            target: target.map(ResourceExt::name_any),
+            hosts: hosts.iter().map(Capabilities::names).collect(),
         };
-        if let Err(error) = conclude(context, pool, refused).await {
+        if desk
+            .judged
+            .get(&name)
+            .is_none_or(|(known, _)| *known != key)
+        {
+            let judged =
+                selected.and_then(|selected| inputs::judge(&name, &selected, target, hosts));
+            desk.judged.insert(name.clone(), (key, judged));
+        }
+        let Some((_, judged)) = desk.judged.get(&name) else {
+            continue;
+        };
+        if let Err(error) = conclude(context, pool, judged).await {
             failed = failed.or(Some(error));
         }
     }
@@ -138,7 +168,7 @@ async fn pass(
 async fn conclude(
     context: &Context,
     pool: &MachineConfigPool,
-    judged: Result<Rendered, Refused>,
+    judged: &Result<Rendered, Refused>,
 ) -> Result<(), ApiError> {
     let verdict = match judged {
         Ok(Rendered {
@@ -147,23 +177,21 @@ async fn conclude(
             warnings,
             size: _,
         }) => {
-            let name = config.name.clone();
-            if context.stores.configs.get(&name).is_none() {
-                let object = convert::from_rendering(config);
+            if context.stores.configs.get(&config.name).is_none() {
+                let object = convert::from_rendering(config.clone());
                 if publish::create_rendered(context, pool, object).await? {
                     for warning in warnings {
-                        let about = events::about(pool);
-                        context.events.tell(
-                            &about,
-                            Tone::Warning,
-                            warning.reason(),
-                            &warning.to_string(),
-                        );
+                        let (about, said) = (events::about(pool), warning.to_string());
+                        context
+                            .events
+                            .tell(&about, Tone::Warning, warning.reason(), &said);
                     }
                 }
             }
-            publish::point(context, pool, &name, &sources).await?;
-            Verdict::Rendered { config: name }
+            publish::point(context, pool, &config.name, sources).await?;
+            Verdict::Rendered {
+                config: config.name.clone(),
+            }
         }
         Err(refused) => Verdict::Refused {
             reason: refused.reason(),
@@ -187,28 +215,26 @@ async fn conclude(
     Ok(())
 }
 
-/// What the hosts of a pool's nodes can apply, each set once; what the reference's can where there is no node.
+/// What the hosts of each pool's nodes can apply, each set once.
 fn hosts(
     context: &Context,
-    pool: &MachineConfigPool,
     pools: &[Arc<Whole<MachineConfigPool>>],
-) -> Vec<Capabilities> {
+) -> BTreeMap<String, Vec<Capabilities>> {
     let views: BTreeMap<_, PoolView> = pools
         .iter()
         .map(|pool| PoolView::from_pool(pool))
         .map(|view| (view.name.clone(), view))
         .collect();
-    let name = pool.name_any();
-    let mut hosts = Vec::new();
+    let mut hosts: BTreeMap<String, Vec<Capabilities>> = BTreeMap::new();
     for kept in context.stores.nodes.all() {
-        let here = matches!(place(&views, kept.node.labels()), Place::In { primary, .. } if primary == name.as_str());
-        let host = here.then(|| host(context, &kept.node));
-        if let Some(host) = host.filter(|host| !hosts.contains(host)) {
-            hosts.push(host);
+        let Place::In { primary, .. } = place(&views, &kept.view.labels) else {
+            continue;
+        };
+        let (host, known) = (host(context, &kept.node), hosts.entry(primary.to_string()));
+        let known = known.or_default();
+        if !known.contains(&host) {
+            known.push(host);
         }
-    }
-    if hosts.is_empty() {
-        hosts.push(Capabilities::reference());
     }
     hosts
 }

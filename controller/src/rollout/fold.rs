@@ -36,7 +36,7 @@ pub fn snapshot(context: &Context, facts: &mut Facts) -> Snapshot {
     let drains = context.board.notes().drains.clone();
     let mut nodes = BTreeMap::new();
     for kept in stores.nodes.all() {
-        let mut node = NodeView::from_node(&kept.node);
+        let mut node = kept.view.clone();
         complete(context, &kept.node, &mut node, drains.get(&kept.name));
         judge_hosts(context, &kept.node, &mut node, &pools, facts);
         nodes.insert(node.name.clone(), node);

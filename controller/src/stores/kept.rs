@@ -3,7 +3,7 @@
 use super::cache::Kept;
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{Node, PersistentVolume};
+use k8s_openapi::api::core::v1::PersistentVolume;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::{Resource, ResourceExt};
 use std::fmt::Debug;
@@ -28,58 +28,6 @@ impl<K: Resource + Send + Sync + 'static> Kept for Whole<K> {
     fn differs(&self, before: &Self) -> bool {
         self.0.meta().resource_version != before.0.meta().resource_version
     }
-}
-
-/// A Node, without what nobody here reads.
-#[derive(Clone, Debug)]
-pub struct NodeKept {
-    /// Its name.
-    pub name: String,
-    /// The object.
-    pub node: Node,
-}
-
-impl Kept for NodeKept {
-    type Object = Node;
-
-    fn keep(mut node: Node) -> Self {
-        if let Some(status) = &mut node.status {
-            // The names of its images are most of a Node, and say nothing about it.
-            status.images = None;
-        }
-        Self {
-            name: node.name_any(),
-            node,
-        }
-    }
-
-    /// A heartbeat alone is no difference; who waits for one is told otherwise (see `Stores::awaited`).
-    fn differs(&self, before: &Self) -> bool {
-        let (now, before) = (&self.node, &before.node);
-        now.metadata.uid != before.metadata.uid
-            || now.metadata.annotations != before.metadata.annotations
-            || now.metadata.labels != before.metadata.labels
-            || now.metadata.deletion_timestamp != before.metadata.deletion_timestamp
-            || now.spec != before.spec
-            || boot(now) != boot(before)
-            || conditions(now) != conditions(before)
-    }
-}
-
-fn boot(node: &Node) -> Option<(&str, &str)> {
-    let info = node.status.as_ref()?.node_info.as_ref()?;
-    Some((&info.boot_id, &info.kubelet_version))
-}
-
-fn conditions(node: &Node) -> Vec<(&str, &str)> {
-    let all = node
-        .status
-        .as_ref()
-        .and_then(|status| status.conditions.as_ref());
-    all.into_iter()
-        .flatten()
-        .map(|c| (c.type_.as_str(), c.status.as_str()))
-        .collect()
 }
 
 /// When a kubelet last said that it lives.

@@ -8,15 +8,16 @@
 
 pub mod cache;
 pub mod kept;
+pub mod nodes;
 mod pods;
 pub mod watch;
 
-pub use kept::{KubeletLease, LocalVolume, NodeKept, Slice, Whole};
+pub use kept::{KubeletLease, LocalVolume, Slice, Whole};
+pub use nodes::NodeKept;
 pub use pods::Pods;
 
 use crate::config::Config;
 use crate::drain::pod::BudgetView;
-use crate::drain::request::Request;
 use crate::lease::shell::LeaseView;
 use api::{
     MachineConfig, MachineConfigNode, MachineConfigPool, MachineConfiguration, RolloutPolicy,
@@ -146,7 +147,7 @@ impl Stores {
         };
         let on = |bells: &[&Arc<Notify>]| bells.iter().map(|bell| (*bell).clone()).collect();
         let stores = Self {
-            nodes: open.cluster(nodes(wakes, &requests, &awaited)),
+            nodes: open.cluster(nodes::cache(wakes, &requests, &awaited)),
             pods: Pods::open(&mut open, wakes, &requests),
             budgets: open.cluster(Cache::new(on(&[drain]))),
             volumes: open.cluster(Cache::new(on(&[drain]))),
@@ -207,26 +208,6 @@ impl Stores {
             api_servers.synced(),
         );
     }
-}
-
-/// Keeps note of the nodes with an open request, and of signs of life that somebody waits for.
-fn nodes(wakes: &Wakes, requests: &Attention, awaited: &Attention) -> Cache<NodeKept> {
-    let bells = [&wakes.render, &wakes.rollout, &wakes.drain, &wakes.report];
-    let (requests, awaited, rollout) = (requests.clone(), awaited.clone(), wakes.rollout.clone());
-    Cache::new(bells.map(Clone::clone).to_vec()).observed_by(
-        move |before: Option<&NodeKept>, now: Option<&NodeKept>| {
-            let Some(name) = now.or(before).map(|kept| kept.name.as_str()) else {
-                return;
-            };
-            match now {
-                Some(kept) if Request::of(&kept.node).is_some() => requests.also(name),
-                _ => requests.not(name),
-            }
-            if awaited.is_on(name) {
-                rollout.notify_one();
-            }
-        },
-    )
 }
 
 fn kubelets(rollout: &Arc<Notify>, awaited: &Attention) -> Cache<KubeletLease> {

@@ -322,3 +322,32 @@ fn a_person_may_force_a_node_through_the_ledger() {
         assert!(raised > intent);
     });
 }
+
+#[test]
+fn a_settled_cluster_is_left_alone() {
+    tell(async {
+        let cluster = three_workers(Habits::default()).await;
+        tokio::time::sleep(Duration::from_mins(2)).await;
+        let trace = simulation::server::Lines::default();
+        cluster.server.set_trace(trace.clone());
+
+        tokio::time::sleep(Duration::from_mins(30)).await;
+
+        let lines = trace.taken();
+        let asked: Vec<&String> = lines
+            .iter()
+            .filter(|line| line.contains(" controller-0 > "))
+            .collect();
+        assert!(
+            asked.iter().any(|line| line.contains("/leases/")),
+            "it is alive"
+        );
+        let is_allowed = |line: &str| {
+            line.contains("/leases/windlass-controller")
+                || line.contains("watch=true")
+                || line.contains("GET /version")
+        };
+        let others: Vec<_> = asked.into_iter().filter(|line| !is_allowed(line)).collect();
+        assert!(others.is_empty(), "{others:#?}");
+    });
+}

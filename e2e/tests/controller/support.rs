@@ -13,6 +13,7 @@ use kube::api::{
 };
 use serde_json::{Value, json};
 use simulation::clock::starting_at;
+use simulation::server::observe::{Changes, Observer};
 use simulation::server::{ApiServer, Attempt, Fate, Faults, Instance, Options, Outcome};
 use std::fmt::Write as _;
 use std::future::Future;
@@ -293,7 +294,7 @@ impl Cluster {
                 "not within {within:?}: {story}\n{}",
                 self.state()
             );
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(250)).await;
         }
     }
 
@@ -348,26 +349,36 @@ impl Default for Habits {
 }
 
 async fn play(server: ApiServer, name: String, habits: Habits) {
-    let daemon = Played {
+    let mut daemon = Played {
         api: Api::all(server.client(&format!("daemon-{name}"))),
+        seen: server.observer(),
+        changes: server.observer().subscribe("nodes"),
         name,
     };
     loop {
-        let node = daemon.get().await;
-        let (intent, acted) = (value(&node, ours::INTENT), value(&node, ours::ACTED_INTENT));
-        let desired = value(&node, contract::DESIRED_CONFIG);
-        if intent.is_empty() || intent == acted || desired.is_empty() {
-            tokio::time::sleep(Duration::from_millis(200)).await;
-            continue;
-        }
+        let due = |node: &Value| {
+            let intent = value(node, ours::INTENT);
+            !intent.is_empty()
+                && intent != value(node, ours::ACTED_INTENT)
+                && !value(node, contract::DESIRED_CONFIG).is_empty()
+        };
+        let node = daemon.until(due).await;
+        let (intent, desired) = (
+            value(&node, ours::INTENT),
+            value(&node, contract::DESIRED_CONFIG),
+        );
         if habits.drains {
-            daemon.say(json!({contract::STATE: "Working", contract::DESIRED_DRAIN: format!("drain-{desired}")})).await;
-            let drained = |node: &Node| {
-                value(node, contract::LAST_APPLIED_DRAIN) == format!("drain-{desired}")
-                    && value(node, ours::DRAINED_INTENT) == intent
+            let asked = format!("drain-{desired}");
+            daemon
+                .say(json!({contract::STATE: "Working", contract::DESIRED_DRAIN: asked}))
+                .await;
+            let answered = |node: &Value| {
+                let drained = value(node, contract::LAST_APPLIED_DRAIN) == asked
+                    && value(node, ours::DRAINED_INTENT) == intent;
+                drained || value(node, ours::INTENT) != intent
             };
-            while !drained(&daemon.get().await) {
-                tokio::time::sleep(Duration::from_millis(200)).await;
+            if value(&daemon.until(answered).await, ours::INTENT) != intent {
+                continue;
             }
         }
         tokio::time::sleep(habits.works).await;
@@ -386,16 +397,20 @@ async fn play(server: ApiServer, name: String, habits: Habits) {
 
 struct Played {
     api: Api<Node>,
+    seen: Observer,
+    changes: Changes,
     name: String,
 }
 
 impl Played {
-    async fn get(&self) -> Node {
+    /// Waits until its Node is so.
+    async fn until(&mut self, is_so: impl Fn(&Value) -> bool) -> Value {
         loop {
-            match self.api.get(&self.name).await {
-                Ok(node) => return node,
-                Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
+            let node = self.seen.get("nodes", "", &self.name);
+            if let Some(node) = node.filter(|node| is_so(node)) {
+                return (*node).clone();
             }
+            self.changes.next().await.unwrap();
         }
     }
 
@@ -426,12 +441,12 @@ impl Played {
     }
 }
 
-fn value(node: &Node, key: &str) -> String {
-    let annotations = node.metadata.annotations.as_ref();
-    annotations
-        .and_then(|all| all.get(key))
-        .cloned()
+fn value(node: &Value, key: &str) -> String {
+    node["metadata"]["annotations"]
+        .get(key)
+        .and_then(Value::as_str)
         .unwrap_or_default()
+        .to_owned()
 }
 
 /// Asks the instances of the server in memory.
