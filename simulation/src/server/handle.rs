@@ -46,6 +46,15 @@ impl Answer {
         }
     }
 
+    pub(super) fn bytes(content_type: &'static str, bytes: Bytes) -> Self {
+        Answer::Body {
+            code: 200,
+            content_type,
+            bytes,
+            headers: Vec::new(),
+        }
+    }
+
     pub(super) fn text(code: u16, text: &str) -> Self {
         Answer::Body {
             code,

@@ -26,6 +26,7 @@ mod instances;
 mod janitor;
 mod naming;
 pub mod observe;
+mod openapi;
 mod patch;
 mod present;
 mod read;

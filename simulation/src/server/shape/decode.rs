@@ -42,6 +42,11 @@ const FREE: [&str; 5] = [
     ".runtime.RawExtension",
 ];
 
+/// Whether any value may stand at a place.
+pub(super) fn is_free(at: &Type<'_>) -> bool {
+    FREE.iter().any(|free| at.name.ends_with(free))
+}
+
 fn join(path: &str, name: &str) -> String {
     if path.is_empty() {
         name.to_owned()
@@ -52,7 +57,7 @@ fn join(path: &str, name: &str) -> String {
 
 /// Reads what stands at a place; none: nothing that would be written again.
 fn read(at: &Type<'_>, value: &Value, path: &str, findings: &mut Findings) -> Option<Value> {
-    if FREE.iter().any(|free| at.name.ends_with(free)) {
+    if is_free(at) {
         return (!value.is_null()).then(|| value.clone());
     }
     match value {

@@ -88,7 +88,7 @@ fn prune_field(
                 prune_object(&child_type, child, &path, child_type.is_embedded(), unknown);
             }
         }
-        None if at.keeps_unknown() || at.is_unknown() => {}
+        None if at.keeps_unknown() || at.is_unknown() || decode::is_free(at) => {}
         None => {
             unknown.push(path);
             map.remove(name);
