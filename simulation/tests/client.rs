@@ -6,7 +6,10 @@ use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use kube::api::{Api, DeleteParams, EvictParams, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{
+    Api, DeleteParams, EvictParams, ListParams, Patch, PatchParams, PostParams, WatchEvent,
+    WatchParams,
+};
 use kube::runtime::{WatchStreamExt, watcher};
 use serde_json::json;
 use simulation::clock::starting_at;
@@ -138,6 +141,36 @@ async fn a_watcher_goes_on_when_its_watch_ends_or_breaks() {
     seen.sort();
     seen.dedup();
     assert_eq!(seen, ["m0", "m1", "m2", "m3", "m4"]);
+}
+
+#[tokio::test(flavor = "current_thread", start_paused = true)]
+async fn a_bookmark_that_is_due_waits_for_the_events_before_it() {
+    let server = server();
+    server.set_faults(|_: &Attempt<'_>| Fate {
+        watch_delay: Duration::from_secs(50),
+        ..Fate::default()
+    });
+    let maps: Api<ConfigMap> = Api::default_namespaced(server.client("writer"));
+    let mut changes = maps
+        .watch(&WatchParams::default().timeout(280), "0")
+        .await
+        .unwrap()
+        .boxed();
+    let map: ConfigMap = serde_json::from_value(json!({ "metadata": { "name": "late" } })).unwrap();
+    tokio::time::sleep(Duration::from_secs(40)).await;
+    maps.create(&PostParams::default(), &map).await.unwrap();
+
+    let mut seen = Vec::new();
+    while seen.len() < 3 {
+        seen.push(match changes.try_next().await.unwrap().unwrap() {
+            WatchEvent::Added(map) => map.metadata.name.unwrap(),
+            WatchEvent::Bookmark(_) => "(bookmark)".to_owned(),
+            other => panic!("{other:?}"),
+        });
+    }
+
+    // The event of second 40 arrives in second 90; the bookmark of second 60 comes after it.
+    assert_eq!(seen, ["late", "(bookmark)", "(bookmark)"]);
 }
 
 #[tokio::test(flavor = "current_thread", start_paused = true)]

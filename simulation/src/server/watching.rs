@@ -170,11 +170,11 @@ impl Watcher {
         if let Some(at) = self.breaks_at {
             until = until.min(at);
         }
-        if self.plan.bookmarks {
-            until = until.min(self.next_bookmark);
-        }
-        if let Some((due, _)) = self.ready.front() {
-            until = until.min(*due);
+        // A bookmark waits for the events before it; waiting for a bookmark that is overdue would never end.
+        match self.ready.front() {
+            Some((due, _)) => until = until.min(*due),
+            None if self.plan.bookmarks => until = until.min(self.next_bookmark),
+            None => {}
         }
         tokio::select! {
             biased;

@@ -14,7 +14,7 @@ use crate::server::value as read;
 
 /// The compiled rules of one schema.
 pub(crate) struct Rules {
-    compiled: Option<CompiledSchema>,
+    compiled: Option<(Validator, CompiledSchema)>,
 }
 
 impl fmt::Debug for Rules {
@@ -30,16 +30,16 @@ impl Rules {
     pub(crate) fn of(schema: &Value) -> Self {
         let any = has_rules(schema);
         Self {
-            compiled: any.then(|| compile_schema(schema)),
+            compiled: any.then(|| (Validator::new(), compile_schema(schema))),
         }
     }
 
     /// The rules that the object, or its change from `old`, breaks.
     pub(crate) fn broken(&self, schema: &Value, object: &Value, old: Option<&Value>) -> Vec<Cause> {
-        let Some(compiled) = &self.compiled else {
+        let Some((validator, compiled)) = &self.compiled else {
             return Vec::new();
         };
-        let Err(errors) = Validator::new().validate_compiled(compiled, object, old) else {
+        let Err(errors) = validator.validate_compiled(compiled, object, old) else {
             return Vec::new();
         };
         let mut causes: Vec<Cause> = errors

@@ -3,6 +3,9 @@
 //! Schema rules come first; where one of them is broken in a way that makes an object's shape uncertain, the CEL rules are not asked,
 //! and the answer says so. Formats beyond date-time are not checked.
 
+use std::collections::BTreeMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
 use regex::Regex;
 use serde_json::{Number, Value};
 
@@ -211,7 +214,7 @@ fn check_text(at: &Type<'_>, text: &str, path: &str, causes: &mut Vec<Cause>) {
     let pattern = at
         .schema()
         .map_or("", |schema| read::text(schema, &["pattern"]));
-    if !pattern.is_empty() && Regex::new(pattern).is_ok_and(|pattern| !pattern.is_match(text)) {
+    if !pattern.is_empty() && compiled(pattern).is_some_and(|pattern| !pattern.is_match(text)) {
         let why = format!("{path} in body should match '{pattern}'");
         causes.push(Cause::invalid(path, &shown, &why));
     }
@@ -222,6 +225,24 @@ fn check_text(at: &Type<'_>, text: &str, path: &str, causes: &mut Vec<Cause>) {
         let why = format!("{path} in body must be of type date-time: {shown}");
         causes.push(Cause::invalid(path, &shown, &why));
     }
+}
+
+/// Patterns that are kept compiled. Definitions have a few dozen; more than this is no definition that anybody wrote.
+const PATTERNS_MAX: usize = 1_000;
+
+/// A pattern, compiled once; none where it is no pattern.
+fn compiled(pattern: &str) -> Option<Regex> {
+    static PATTERNS: LazyLock<Mutex<BTreeMap<String, Option<Regex>>>> =
+        LazyLock::new(Mutex::default);
+    let mut patterns = PATTERNS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = patterns.get(pattern) {
+        return known.clone();
+    }
+    let fresh = Regex::new(pattern).ok();
+    if patterns.len() < PATTERNS_MAX {
+        patterns.insert(pattern.to_owned(), fresh.clone());
+    }
+    fresh
 }
 
 fn check_number(at: &Type<'_>, number: &Number, path: &str, causes: &mut Vec<Cause>) {
