@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256, Sha512};
+use sha2::{Digest as _, Sha256};
 
 use super::handle::Answer;
 use super::refusal::Refusal;
@@ -50,7 +50,7 @@ pub(crate) fn answer(state: &State, shared: &Shared, call: &Call) -> Result<Answ
         ["version"] => Answer::json(200, &version(state, shared, call)),
         ["healthz" | "livez" | "readyz", ..] => Answer::text(200, "ok"),
         ["openapi", rest @ ..] => return openapi::answer(state, shared, call, rest),
-        ["api"] if wants_aggregated(call)? => aggregated(state, |group| group.is_empty()),
+        ["api"] if wants_aggregated(call)? => aggregated(state, str::is_empty),
         ["apis"] if wants_aggregated(call)? => aggregated(state, |group| !group.is_empty()),
         ["api"] => Answer::json(200, &core_versions()),
         ["apis"] => Answer::json(200, &groups(state)),
@@ -83,16 +83,13 @@ fn wants_aggregated(call: &Call) -> Result<bool, Refusal> {
                 return None;
             }
             let parameters: Vec<&str> = parts.collect();
-            match parameters
+            let converted = parameters
                 .iter()
-                .any(|parameter| parameter.starts_with("as="))
-            {
-                false => Some(false),
-                true => ["g=apidiscovery.k8s.io", "v=v2", "as=APIGroupDiscoveryList"]
-                    .iter()
-                    .all(|wanted| parameters.contains(wanted))
-                    .then_some(true),
-            }
+                .any(|parameter| parameter.starts_with("as="));
+            let aggregated = ["g=apidiscovery.k8s.io", "v=v2", "as=APIGroupDiscoveryList"]
+                .iter()
+                .all(|wanted| parameters.contains(wanted));
+            (aggregated || !converted).then_some(aggregated)
         })
         .ok_or_else(Refusal::not_acceptable)
 }
@@ -310,10 +307,7 @@ fn aggregated(state: &State, wanted: fn(&str) -> bool) -> Answer {
         "items": items,
     })
     .to_string();
-    let tag: String = Sha512::digest(&body)
-        .iter()
-        .map(|byte| format!("{byte:02X}"))
-        .collect();
+    let tag = openapi::hash_of(body.as_bytes());
     Answer::bytes(AGGREGATED, body.into())
         .with_header("etag", format!("\"{tag}\""))
         .with_header("cache-control", "public".to_owned())

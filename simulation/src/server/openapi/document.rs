@@ -65,12 +65,19 @@ impl Document {
 
     fn new(document: &Value) -> Self {
         let bytes = Bytes::from(document.to_string());
-        let hash = Sha512::digest(&bytes)
-            .iter()
-            .map(|byte| format!("{byte:02X}"))
-            .collect();
+        let hash = hash_of(&bytes);
         Self { bytes, hash }
     }
+}
+
+/// SHA-512 in upper-case hexadecimal digits: how the server tags what it says about itself.
+pub(crate) fn hash_of(bytes: &[u8]) -> String {
+    Sha512::digest(bytes)
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 0xf])
+        .filter_map(|digit| char::from_digit(u32::from(digit), 16))
+        .map(|digit| digit.to_ascii_uppercase())
+        .collect()
 }
 
 fn built_in(resources: &[Arc<Resource>]) -> Value {
@@ -78,7 +85,7 @@ fn built_in(resources: &[Arc<Resource>]) -> Value {
     let mut lists = super::Schemas::new();
     for resource in resources {
         paths.extend(paths_of(resource));
-        lists.extend(schemas::list_of(resource));
+        lists.extend([schemas::list_of(resource)]);
     }
     whole("Kubernetes", DESCRIBED_VERSION, paths, &lists)
 }
@@ -88,7 +95,7 @@ fn custom(resources: &[Arc<Resource>]) -> Value {
     let mut own = super::Schemas::new();
     for resource in resources {
         paths.extend(paths_of(resource));
-        own.extend(schemas::list_of(resource));
+        own.extend([schemas::list_of(resource)]);
         own.extend(schemas::custom(resource));
     }
     whole("Kubernetes CRD Swagger", "v0.1.0", paths, &own)

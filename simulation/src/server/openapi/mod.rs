@@ -22,6 +22,7 @@ use jiff::ToSpan as _;
 use serde_json::{Map, Value, json};
 
 use self::document::Document;
+pub(crate) use self::document::hash_of;
 use super::handle::Answer;
 use super::refusal::Refusal;
 use super::request::Call;

@@ -121,7 +121,7 @@ pub(super) fn list_name_of(resource: &Resource) -> String {
 }
 
 /// The schema of a resource's list, by name.
-pub(super) fn list_of(resource: &Resource) -> Option<(String, Value)> {
+pub(super) fn list_of(resource: &Resource) -> (String, Value) {
     let kind = &resource.kind;
     let list = json!({
         "description": format!("{} is a list of {kind}", resource.list_kind),
@@ -142,7 +142,7 @@ pub(super) fn list_of(resource: &Resource) -> Option<(String, Value)> {
         },
         "x-kubernetes-group-version-kind": kind_list(&resource.group, &resource.version, &resource.list_kind),
     });
-    Some((list_name_of(resource), list))
+    (list_name_of(resource), list)
 }
 
 /// The schema of a custom resource, by name: what its definition says, with what every object has.
