@@ -7,11 +7,13 @@
 //! | what the owners allow | [`policy`] |
 //! | why a node waits | [`hold`] |
 //! | who goes next | [`mod@plan`] |
+//! | whether a plan keeps the promises | [`mod@check`] |
 //! | how many may be away | [`budget`] |
 //! | which pool owns a node | [`membership`] |
 //! | what a pool says of itself | [`status`] |
 
 pub mod budget;
+pub mod check;
 pub mod hold;
 pub mod membership;
 pub mod names;
@@ -21,6 +23,7 @@ pub mod snapshot;
 pub mod status;
 pub mod version;
 
+pub use check::{Violation, check};
 pub use hold::Hold;
 pub use names::{ConfigName, Intent, NodeName, PoolName, Uid};
 pub use plan::{Answer, Plan, Step, plan};

@@ -56,7 +56,11 @@ fn judge_pool<'a>(round: &mut Round<'a>, name: &PoolName) -> Vec<Candidate<'a>> 
     for node in members {
         let answered = round.answers.contains_key(&node.name);
         let in_own_slot = reuse && round.holdings.contains_key(&node.name);
-        if round.is_assigned(&node.name) || in_own_slot || (answered && reuse) {
+        if round.is_assigned(&node.name)
+            || round.is_put_back(&node.name)
+            || in_own_slot
+            || (answered && reuse)
+        {
             continue;
         }
         match judge(round, node, name) {
@@ -167,11 +171,15 @@ fn before_leader(
     let Some(leader) = &round.snapshot.leader_node else {
         return BTreeSet::new();
     };
-    let others = all
-        .values()
-        .flatten()
-        .filter(|candidate| candidate.node.is_control_plane());
+    let open = all.iter().filter(|(pool, _)| {
+        round
+            .pools
+            .get(*pool)
+            .is_some_and(|pool| pool.hold.is_none())
+    });
+    let others = open.flat_map(|(_, candidates)| candidates);
     let mut before: BTreeSet<NodeName> = others
+        .filter(|candidate| candidate.node.is_control_plane())
         .map(|candidate| candidate.node.name.clone())
         .filter(|name| name != leader)
         .collect();
@@ -194,8 +202,13 @@ fn before_leader(
 /// What a pool has left, once for all its candidates.
 struct Left {
     report: PoolReport,
-    capacity: usize,
     slots: usize,
+    /// Who takes the slots.
+    taken: Vec<NodeName>,
+    /// Candidates that are counted as unavailable themselves.
+    away: BTreeSet<NodeName>,
+    /// How many nodes hold a slot or are not Ready: those that are there no more, whatever their daemons say.
+    gone: usize,
 }
 
 fn left(round: &Round<'_>, name: &PoolName, pool: &Pool<'_>, candidates: &[Candidate<'_>]) -> Left {
@@ -206,21 +219,24 @@ fn left(round: &Round<'_>, name: &PoolName, pool: &Pool<'_>, candidates: &[Candi
         .filter(|node| budget::is_unavailable(node, pool.policy))
         .map(|node| &node.name)
         .collect();
-    if reuse {
-        let holders = round
-            .holdings
-            .iter()
-            .filter(|(_, holding)| holding.holder.pool == *name);
-        used.extend(holders.map(|(node, _)| node));
-    }
+    let holders = round
+        .holdings
+        .iter()
+        .filter(|(_, holding)| holding.holder.pool == *name);
+    used.extend(
+        holders
+            .map(|(node, _)| node)
+            .filter(|node| reuse || round.is_assigned(node)),
+    );
     let failing = pool.members.iter().filter(|node| {
         let at_target = pool.target().is_some_and(|target| targets(node, target));
-        !reuse && at_target && node.is_failing()
+        !reuse && at_target && node.is_failing() && !used.contains(&node.name)
     });
+    let failing: Vec<&NodeName> = failing.map(|node| &node.name).collect();
     let slots = pool.slots();
     let capacity = slots
         .saturating_sub(used.len())
-        .saturating_sub(failing.count());
+        .saturating_sub(failing.len());
     let shown = if capacity == 0 { &[] } else { candidates };
     let report = PoolReport {
         members: pool.members.iter().map(|node| node.name.clone()).collect(),
@@ -233,10 +249,27 @@ fn left(round: &Round<'_>, name: &PoolName, pool: &Pool<'_>, candidates: &[Candi
         capacity,
         ..PoolReport::default()
     };
+    let taken = used
+        .iter()
+        .chain(&failing)
+        .map(|name| (*name).clone())
+        .collect();
+    let away = candidates.iter().map(|candidate| &candidate.node.name);
+    let away = away
+        .filter(|name| reuse && used.contains(name))
+        .cloned()
+        .collect();
+    let is_gone = |name: &&&NodeName| {
+        let node = round.snapshot.nodes.get(**name);
+        round.holdings.contains_key(**name) || node.is_none_or(|node| !node.is_ready())
+    };
+    let gone = used.iter().filter(is_gone).count();
     Left {
         report,
-        capacity,
         slots,
+        taken,
+        away,
+        gone,
     }
 }
 
@@ -250,67 +283,114 @@ fn take_from<'a>(
     let Some(pool) = round.pools.get(name) else {
         return;
     };
-    let Left {
-        mut report,
-        mut capacity,
-        slots,
-    } = left(round, name, pool, &candidates);
+    let left = left(round, name, pool, &candidates);
     let pool_hold = pool.hold.clone();
-    if let Some(leader) = round.snapshot.leader_node.clone()
-        && !before_leader.is_empty()
-        && let Some(at) = candidates.iter().position(|candidate| {
-            candidate.node.name == leader && candidate.node.is_control_plane()
-        })
-    {
-        candidates.remove(at);
-        report.deferred = (capacity > 0).then(|| leader.clone());
-        let before = Names::of(before_leader);
-        round.hold(
-            &leader,
-            pool_hold.clone().unwrap_or(Hold::LeaderLast { before }),
-        );
+    let mut report = left.report.clone();
+    let deferred = defer_leader(round, &mut candidates, before_leader, pool_hold.as_ref());
+    report.deferred = deferred.filter(|_| report.capacity > 0);
+    let enough = report.capacity == 0 || report.capacity >= candidates.len();
+    report.ordered = pool_hold.is_none() && !enough;
+    candidates.sort_by_cached_key(|candidate| {
+        (
+            !left.away.contains(&candidate.node.name),
+            rank(candidate.node),
+        )
+    });
+    match pool_hold {
+        Some(hold) => {
+            for candidate in candidates {
+                round.hold(&candidate.node.name, hold.clone());
+            }
+        }
+        None => grant(round, name, candidates, &report, &left),
     }
-    report.ordered = pool_hold.is_none() && capacity > 0 && capacity < candidates.len();
-    candidates.sort_by(|one, other| rank(one.node).cmp(&rank(other.node)));
-    let released = round.released.get(name).map(Names::of);
-    let mut taken = report.unavailable.clone();
+    round.reports.insert(name.clone(), report);
+}
+
+/// Leaves the node out that the controller runs on, while others of the control plane go before it.
+fn defer_leader(
+    round: &mut Round<'_>,
+    candidates: &mut Vec<Candidate<'_>>,
+    before: &BTreeSet<NodeName>,
+    pool_hold: Option<&Hold>,
+) -> Option<NodeName> {
+    let leader = round.snapshot.leader_node.clone()?;
+    let is_leader = |candidate: &Candidate<'_>| {
+        candidate.node.name == leader && candidate.node.is_control_plane()
+    };
+    let at = candidates.iter().position(is_leader)?;
+    if before.is_empty() {
+        return None;
+    }
+    candidates.remove(at);
+    let last = || Hold::LeaderLast {
+        before: Names::of(before),
+    };
+    round.hold(&leader, pool_hold.cloned().unwrap_or_else(last));
+    Some(leader)
+}
+
+/// Grants slots to candidates in their order, as long as there are any.
+///
+/// A candidate may use the budget up itself: it is Ready, but its daemon says that it is not well, where nothing is
+/// assigned. It would stand in its own way for ever; so it goes as long as no more than the budget are really gone.
+fn grant(
+    round: &mut Round<'_>,
+    name: &PoolName,
+    candidates: Vec<Candidate<'_>>,
+    report: &PoolReport,
+    left: &Left,
+) {
+    let (mut capacity, mut gone) = (report.capacity, left.gone);
+    let mut taken = left.taken.clone();
     let mut without_slot = Vec::new();
+    let released = round
+        .released
+        .get(name)
+        .map(Names::of)
+        .map(Hold::AfterSlotHolders);
     for Candidate { node, config } in candidates {
-        let refused = pool_hold
-            .clone()
-            .or_else(|| refusal(round, name, node, &config))
-            .or_else(|| {
-                released
-                    .clone()
-                    .filter(|_| node.package_mode)
-                    .map(Hold::AfterSlotHolders)
-            })
-            .or_else(|| (slots == 0).then_some(Hold::BudgetZero));
+        let refused = refusal(round, name, node, &config)
+            .or_else(|| released.clone().filter(|_| node.package_mode))
+            .or_else(|| (left.slots == 0).then_some(Hold::BudgetZero));
         if let Some(hold) = refused {
             round.hold(&node.name, hold);
             continue;
         }
-        if capacity == 0 {
+        let counted = left.away.contains(&node.name);
+        let goes = if counted {
+            gone < left.slots
+        } else {
+            capacity > 0
+        };
+        if !goes {
             without_slot.push(&node.name);
             continue;
         }
-        capacity -= 1;
-        taken.push(node.name.clone());
-        let held = round
-            .holdings
-            .get(&node.name)
-            .map(|holding| holding.holder.intent);
-        let intent = node.intent.max(held.unwrap_or_default()).next();
-        round.assign(node, name, (&config, intent), Slot::Granted);
+        gone += 1;
+        if !counted {
+            capacity -= 1;
+            taken.push(node.name.clone());
+        }
+        give(round, name, node, &config);
     }
     let no_slot = Hold::NoFreeSlot {
-        max: slots,
+        max: left.slots,
         taken: Names::of(taken),
     };
     for node in without_slot {
         round.hold(node, no_slot.clone());
     }
-    round.reports.insert(name.clone(), report);
+}
+
+/// Takes a slot for a node that has none.
+fn give(round: &mut Round<'_>, pool: &PoolName, node: &NodeView, config: &ConfigName) {
+    let held = round
+        .holdings
+        .get(&node.name)
+        .map(|holding| holding.holder.intent);
+    let intent = node.intent.max(held.unwrap_or_default()).next();
+    round.assign(node, pool, (config, intent), Slot::Granted);
 }
 
 /// Why the rollout or the control plane does not let a candidate go.
@@ -325,7 +405,7 @@ fn refusal(
     let trials = round.trials.get(pool_name)?;
     trials
         .stopped(&class, config, pool)
-        .or_else(|| trials.alone(&class, config, pool.policy))
+        .or_else(|| trials.alone(&class, (config, &node.name), pool.policy))
         .or_else(|| {
             node.is_control_plane()
                 .then(|| round.plane.refuses(&node.name))

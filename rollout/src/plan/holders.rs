@@ -20,12 +20,15 @@ pub(super) struct Holding {
     pub(super) holder: Holder,
     /// Whether the ledger names the node already.
     pub(super) recorded: bool,
+    /// What the node was assigned as its last written assignment; `None` where only our cordon shows it away.
+    pub(super) assigned: Option<ConfigName>,
 }
 
 impl Holding {
     /// Whether the assignment that the slot was taken for has reached the Node.
     pub(super) fn is_written(&self, node: &NodeView) -> bool {
-        node.intent >= self.holder.intent
+        let assigned = node.desired.is_some() || node.intent > Intent::NONE;
+        !self.recorded || (assigned && node.intent >= self.holder.intent)
     }
 }
 
@@ -50,6 +53,7 @@ pub(super) fn effective(
                     Holding {
                         holder,
                         recorded: true,
+                        assigned: assigned(node, Some(recorded)).cloned(),
                     },
                 );
             }
@@ -79,6 +83,7 @@ pub(super) fn effective(
                 Holding {
                     holder,
                     recorded: false,
+                    assigned: assigned(node, None).cloned(),
                 },
             );
         }
@@ -92,7 +97,8 @@ fn as_it_is(recorded: &Holder, node: &NodeView, membership: &Membership) -> Hold
     if let Some(Place::In { primary, .. }) = membership.places.get(&node.name) {
         holder.pool = primary.clone();
     }
-    if node.intent > recorded.intent {
+    let adopted = recorded.intent == Intent::NONE && node.intent == Intent::NONE;
+    if node.intent > recorded.intent || adopted {
         holder.intent = node.intent;
         if let Some(config) = assigned(node, None) {
             holder.config = config.clone();
@@ -170,6 +176,7 @@ pub(super) fn own_pods_ready(node: &NodeView, policy: &PoolPolicy) -> bool {
 pub(super) fn is_recorded(node: &NodeView) -> bool {
     match &node.assigned {
         None => true,
+        Some(_) if node.intent == Intent::NONE => true,
         Some(record) => {
             Some(&record.config) == node.desired.as_ref()
                 && record.intent.is_none_or(|intent| intent == node.intent)

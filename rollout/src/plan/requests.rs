@@ -74,10 +74,13 @@ fn may_go(
     if round.holdings.contains_key(&node.name) {
         return Ok((name, Slot::Held));
     }
-    let down = pool
-        .members
-        .iter()
-        .filter(|other| budget::is_unavailable(other, pool.policy));
+    // One that is not well by its own word costs nothing beside others like it, but beside those that are really gone.
+    let unwell =
+        pool.policy.reuse_slots && node.is_ready() && budget::is_unavailable(node, pool.policy);
+    let counts = |other: &&&NodeView| {
+        budget::is_unavailable(other, pool.policy) && !(unwell && other.is_ready())
+    };
+    let down = pool.members.iter().filter(counts);
     let mut taken: BTreeSet<&NodeName> = down.map(|other| &other.name).collect();
     let holders = round
         .holdings

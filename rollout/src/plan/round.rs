@@ -124,8 +124,14 @@ impl<'a> Round<'a> {
             .holdings
             .get(&node.name)
             .is_some_and(|holding| holding.recorded);
-        self.holdings
-            .insert(node.name.clone(), Holding { holder, recorded });
+        self.holdings.insert(
+            node.name.clone(),
+            Holding {
+                holder,
+                recorded,
+                assigned: Some(config.clone()),
+            },
+        );
         if node.is_control_plane() {
             self.plane.take(&node.name);
         }
@@ -186,6 +192,7 @@ impl<'a> Round<'a> {
         if let Some(Holding {
             holder,
             recorded: true,
+            ..
         }) = self.holdings.remove(&node.name)
         {
             self.returned.push((holder, Returned::Settled));
@@ -205,6 +212,11 @@ impl<'a> Round<'a> {
     /// Whether the node is given a config in this round.
     pub(super) fn is_assigned(&self, node: &NodeName) -> bool {
         matches!(self.answers.get(node), Some(Answer::Assigned(_)))
+    }
+
+    /// Whether a foreign config is taken off the node in this round.
+    pub(super) fn is_put_back(&self, node: &NodeName) -> bool {
+        matches!(self.answers.get(node), Some(Answer::PutBack(_)))
     }
 
     pub(super) fn finish(self) -> Plan {

@@ -13,7 +13,7 @@ use super::step::Slot;
 use super::trial::{Class, has_failed, not_ready_until};
 use super::way;
 use crate::hold::Hold;
-use crate::names::{ConfigName, Intent, NodeName, PoolName};
+use crate::names::{ConfigName, Intent, PoolName};
 use crate::policy::{OnDrainTimeout, PoolPolicy};
 use crate::snapshot::{NodeState, NodeView};
 use jiff::Timestamp;
@@ -26,7 +26,7 @@ pub(super) fn holders(round: &mut Round<'_>) {
         .keys()
         .filter_map(|name| snapshot.nodes.get(name));
     let mut order: Vec<&NodeView> = holders.collect();
-    order.sort_by_cached_key(|node| (!is_down(round, node), owned(rank(node))));
+    order.sort_by_cached_key(|node| (!is_down(round, node), rank(node)));
     for node in order {
         if !round.answers.contains_key(&node.name)
             && let Some(holding) = round.holdings.get(&node.name).cloned()
@@ -36,28 +36,8 @@ pub(super) fn holders(round: &mut Round<'_>) {
     }
 }
 
-/// A rank that can be kept while the round goes on.
-fn owned(
-    rank: super::order::Rank<'_>,
-) -> (
-    Option<Timestamp>,
-    bool,
-    Option<String>,
-    Option<Timestamp>,
-    NodeName,
-) {
-    (
-        rank.0,
-        rank.1,
-        rank.2.map(str::to_owned),
-        rank.3,
-        rank.4.clone(),
-    )
-}
-
 fn serve(round: &mut Round<'_>, node: &NodeView, holding: &Holding) {
-    let recorded = holding.recorded.then_some(&holding.holder);
-    let assigned = assigned(node, recorded).cloned();
+    let assigned = holding.assigned.clone();
     let (policy, name, pool_hold, target) = match round.pool_of(&node.name) {
         Ok(pool) => (
             pool.policy,
@@ -108,21 +88,20 @@ fn serve(round: &mut Round<'_>, node: &NodeView, holding: &Holding) {
         return;
     }
     let target = target.clone();
-    serve_open(round, node, holding, &name, &target);
+    serve_open(round, node, (holding, assigned.as_ref()), &name, &target);
 }
 
 /// A holder on its way, in a pool that nothing holds.
 fn serve_open(
     round: &mut Round<'_>,
     node: &NodeView,
-    holding: &Holding,
+    (holding, assigned): (&Holding, Option<&ConfigName>),
     pool: &PoolName,
     target: &ConfigName,
 ) {
     let Some(policy) = round.pools.get(pool).map(|pool| pool.policy) else {
         return;
     };
-    let assigned = Some(&holding.holder.config);
     let wanted = round
         .gate
         .wanted(node, assigned, target, policy.kubelet_gate.as_ref());
@@ -130,7 +109,7 @@ fn serve_open(
     let way = || way::hold(node, holding, policy);
     match wanted {
         Wanted::Config { config, withheld } if assigned == Some(&config) => {
-            if is_misfit(node) {
+            if is_misfit(node) || (policy.reuse_slots && is_adopted(node)) {
                 round.assign(node, pool, (&config, node.intent.next()), Slot::Held);
                 return;
             }
@@ -142,7 +121,7 @@ fn serve_open(
                 _ => round.hold(&node.name, way()),
             }
         }
-        Wanted::Config { config, .. } => retarget(round, node, holding, &config, down),
+        Wanted::Config { config, .. } => retarget(round, node, (holding, assigned), &config, down),
         Wanted::Nothing(hold) => round.hold(&node.name, if down { hold } else { way() }),
         Wanted::Compose(compose) => {
             let hold = Hold::AwaitingComposition {
@@ -158,7 +137,7 @@ fn serve_open(
 fn retarget(
     round: &mut Round<'_>,
     node: &NodeView,
-    holding: &Holding,
+    (holding, assigned): (&Holding, Option<&ConfigName>),
     config: &ConfigName,
     down: bool,
 ) {
@@ -168,7 +147,9 @@ fn retarget(
     };
     let policy = pool.policy;
     // One that was told to stay as it is (a drain given up, a grant taken back) finishes that first.
-    let stays = node.current.as_ref() == Some(&holding.holder.config) && !down;
+    let open = node.acted_intent < node.intent
+        || (node.drain_released_at.is_some() && node.cordoned_by_us);
+    let stays = assigned.is_some() && node.current.as_ref() == assigned && open && !down;
     if !policy.reuse_slots || stays {
         round.hold(&node.name, way::hold(node, holding, policy));
         return;
@@ -186,7 +167,7 @@ fn retarget(
     }
     // A node that is down is risked no more by the new config than by the one that it has.
     let alone = trials
-        .and_then(|trials| trials.alone(&class, config, policy))
+        .and_then(|trials| trials.alone(&class, (config, &node.name), policy))
         .filter(|_| !down);
     if alone.is_some() {
         round.hold(&node.name, way::hold(node, holding, policy));
@@ -207,8 +188,13 @@ fn retarget(
 fn write_again(round: &mut Round<'_>, node: &NodeView, holding: &Holding, pool_name: &PoolName) {
     let granted = &holding.holder;
     // Where it may not have it any more it is given what it has, so that a write that is still under way fails.
+    let present = if node.intent == Intent::NONE {
+        node.current.as_ref()
+    } else {
+        assigned(node, None)
+    };
     let allowed = may_have(round, node, holding, pool_name);
-    let config = match allowed.or_else(|hold| assigned(node, None).cloned().ok_or(hold)) {
+    let config = match allowed.or_else(|hold| present.cloned().ok_or(hold)) {
         Ok(config) => config,
         Err(hold) => {
             round.hold(&node.name, hold);
@@ -216,12 +202,18 @@ fn write_again(round: &mut Round<'_>, node: &NodeView, holding: &Holding, pool_n
         }
     };
     // An intent stands for one config.
-    let intent = if config == granted.config {
+    let same = config == granted.config && granted.intent > node.intent;
+    let intent = if same {
         granted.intent
     } else {
-        granted.intent.next()
+        granted.intent.max(node.intent).next()
     };
-    round.assign(node, pool_name, (&config, intent), Slot::Held);
+    let slot = if is_down(round, node) {
+        Slot::Repair
+    } else {
+        Slot::Held
+    };
+    round.assign(node, pool_name, (&config, intent), slot);
 }
 
 /// The config that a node with an unwritten assignment may have now.
@@ -253,8 +245,12 @@ fn may_have(
     if let Some(stopped) = trials.and_then(|trials| trials.stopped(&class, &config, pool)) {
         return Err(stopped);
     }
-    if class != Class::of(&holding.holder.config, round.snapshot)
-        && let Some(alone) = trials.and_then(|trials| trials.alone(&class, &config, pool.policy))
+    let again = holding.holder.intent > node.intent
+        && class == Class::of(&holding.holder.config, round.snapshot);
+    if !again
+        && !is_down(round, node)
+        && let Some(alone) =
+            trials.and_then(|trials| trials.alone(&class, (&config, &node.name), pool.policy))
     {
         return Err(alone);
     }
@@ -285,12 +281,19 @@ fn withholds(round: &Round<'_>, config: &ConfigName) -> bool {
         .is_some_and(|config| config.withholds.is_some())
 }
 
-/// Its daemon is through with its assignment and has another config: it has to be told again.
+/// Its daemon is through with its assignment, reports no failure, and has another config: it has to be told again.
 fn is_misfit(node: &NodeView) -> bool {
+    let working = node.state == Some(NodeState::Working);
     node.intent > Intent::NONE
         && node.acted_intent >= node.intent
-        && node.state == Some(NodeState::Done)
+        && !node.says_failed()
+        && !working
         && node.current != node.desired
+}
+
+/// It was assigned by somebody who knew no intents, before us, and is not through: its daemon waits for an intent.
+fn is_adopted(node: &NodeView) -> bool {
+    node.intent == Intent::NONE && node.current != node.desired
 }
 
 /// Whether the owner wants a drain given up that has taken too long. Nothing was touched yet, so the node stays what it is.

@@ -24,7 +24,8 @@ pub(super) fn follow(round: &mut Round<'_>) {
         };
         for member in &pool.members {
             let (node, uid) = (member.name.clone(), member.uid.clone());
-            let later = round.is_assigned(&member.name) && pool.policy.reuse_slots;
+            let later = round.is_assigned(&member.name) && pool.policy.reuse_slots
+                || round.is_put_back(&member.name);
             match (is_wanted(member, target), member.update_taint) {
                 _ if later => {}
                 (true, false) => steps.push(Step::SetTaint { node, uid }),

@@ -12,7 +12,7 @@ use crate::snapshot::{
     ConfigView, NodeCondition, NodeConditionKind, NodeState, NodeView, Snapshot, Truth,
 };
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A node that has its config and is not Ready for so long counts as failed.
 ///
@@ -48,9 +48,9 @@ pub(super) struct Trial {
     /// How many nodes are Done and freshly Ready with it.
     proven: usize,
     /// Nodes that hold a slot for it and have not proven it.
-    trying: Vec<NodeName>,
+    trying: BTreeSet<NodeName>,
     /// Those of them that failed on it.
-    failed: Vec<NodeName>,
+    failed: BTreeSet<NodeName>,
 }
 
 /// How all configs fare in one pool.
@@ -68,24 +68,25 @@ impl Trials {
         let mut trials: BTreeMap<Class, Trial> = BTreeMap::new();
         for node in &pool.members {
             let holding = holdings.get(&node.name);
+            let written = holding.is_none_or(|holding| holding.is_written(node));
             let config = match holding {
+                Some(holding) if written => holding.assigned.as_ref(),
                 Some(holding) => Some(&holding.holder.config),
                 None => assigned(node, None),
             };
             let Some(config) = config else { continue };
-            let written = holding.is_none_or(|holding| holding.is_written(node));
             let class = Class::of(config, snapshot);
             let expects_not_ready = matches!(class, Class::Rest(_));
             let trial = trials.entry(class).or_default();
             if written && has_proven(node, config) {
                 trial.proven += 1;
             } else if holding.is_some() {
-                trial.trying.push(node.name.clone());
+                trial.trying.insert(node.name.clone());
                 let too_long = || {
                     !expects_not_ready && not_ready_until(node).is_some_and(|until| until <= now)
                 };
                 if written && (has_failed(node) || too_long()) {
-                    trial.failed.push(node.name.clone());
+                    trial.failed.insert(node.name.clone());
                 }
             }
         }
@@ -95,9 +96,7 @@ impl Trials {
     /// Notes that a node is given a config of this class.
     pub(super) fn note(&mut self, class: Class, node: &NodeName) {
         let trial = self.0.entry(class).or_default();
-        if !trial.trying.contains(node) {
-            trial.trying.push(node.clone());
-        }
+        trial.trying.insert(node.clone());
     }
 
     /// Whether too many nodes failed on the config for another to be given it.
@@ -119,22 +118,24 @@ impl Trials {
         })
     }
 
-    /// Whether the config has to be proven by those who try it before another healthy node is given it.
+    /// Whether the config has to be proven by those who try it before this healthy node is given it too.
     pub(super) fn alone(
         &self,
         class: &Class,
-        config: &ConfigName,
+        (config, node): (&ConfigName, &NodeName),
         policy: &PoolPolicy,
     ) -> Option<Hold> {
         let first_alone = policy.first_alone as usize;
         let trial = self.0.get(class)?;
         let open = first_alone.saturating_sub(trial.proven);
-        if open == 0 || trial.trying.len() < open {
+        let others = trial.trying.len() - usize::from(trial.trying.contains(node));
+        if open == 0 || others < open {
             return None;
         }
+        let others = trial.trying.iter().filter(|other| *other != node);
         Some(Hold::FirstAlone {
             config: config.clone(),
-            nodes: Names::of(&trial.trying),
+            nodes: Names::of(others),
         })
     }
 }

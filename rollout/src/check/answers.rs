@@ -1,0 +1,230 @@
+//! Every wait has a name, the name is true, and who could go is let go.
+
+use super::facts::Facts;
+use super::violation::{Breach, Promise, Violations, note};
+use crate::hold::{Hold, Withheld};
+use crate::membership::Place;
+use crate::names::NodeName;
+use crate::plan::{Answer, Plan, Step};
+use crate::snapshot::{NodeState, NodeView, PoolView};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) fn judge(facts: &Facts<'_>, plan: &Plan, violations: &mut Violations) {
+    let mut moved: BTreeMap<&NodeName, usize> = BTreeMap::new();
+    for step in &plan.steps {
+        if matches!(step, Step::Assign(_) | Step::PutBack { .. }) {
+            *moved.entry(step.node()).or_default() += 1;
+        }
+    }
+    for (name, node) in &facts.snapshot.nodes {
+        let steps = moved.get(name).copied().unwrap_or(0);
+        if steps > 1 {
+            note(violations, Promise::EveryWaitNamed, name, Breach::TwoSteps);
+        }
+        match plan.answers.get(name) {
+            None => note(violations, Promise::EveryWaitNamed, name, Breach::NoAnswer),
+            Some(Answer::Held(hold)) => {
+                if steps > 0 {
+                    note(
+                        violations,
+                        Promise::EveryWaitNamed,
+                        name,
+                        Breach::AnswerWithoutStep,
+                    );
+                }
+                judge_hold(facts, plan, (node, hold), violations);
+            }
+            Some(Answer::Assigned(_) | Answer::PutBack(_)) if steps == 0 => {
+                note(
+                    violations,
+                    Promise::EveryWaitNamed,
+                    name,
+                    Breach::AnswerWithoutStep,
+                );
+            }
+            Some(Answer::Assigned(_) | Answer::PutBack(_)) => {}
+        }
+    }
+    judge_repairs(facts, plan, violations);
+}
+
+fn judge_hold(
+    facts: &Facts<'_>,
+    plan: &Plan,
+    (node, hold): (&NodeView, &Hold),
+    violations: &mut Violations,
+) {
+    if !is_true(facts, plan, node, hold) {
+        note(
+            violations,
+            Promise::EveryWaitNamed,
+            &node.name,
+            Breach::FalseHold(hold.reason()),
+        );
+    }
+    if let Hold::NoFreeSlot { .. } = hold
+        && let Some((pool, _)) = facts.pool_of(&node.name)
+        && has_free_slot(facts, plan, pool, &node.name)
+    {
+        let breach = Breach::LeftIdle(pool.name.clone());
+        note(violations, Promise::Liveness, &node.name, breach);
+    }
+    let wakes = |until| plan.wake_at.is_some_and(|(at, _)| at <= until);
+    if hold
+        .until()
+        .is_some_and(|until| until > facts.now && !wakes(until))
+    {
+        note(
+            violations,
+            Promise::Liveness,
+            &node.name,
+            Breach::NoWake(hold.reason()),
+        );
+    }
+}
+
+/// Whether `node` could be away too after the plan. One that is not well counts others only where they are really gone.
+fn has_free_slot(facts: &Facts<'_>, plan: &Plan, pool: &PoolView, node: &NodeName) -> bool {
+    let of = |nodes: &BTreeMap<_, BTreeSet<NodeName>>| {
+        nodes.get(&pool.name).cloned().unwrap_or_default()
+    };
+    let (mut away, unwell) = (of(&facts.gone), of(&facts.unwell));
+    if !facts.policy.of(&pool.name).reuse_slots {
+        // The reference counts a node that it takes beside itself, and so leaves slots idle.
+        return false;
+    }
+    if !unwell.contains(node) {
+        away.extend(unwell);
+    }
+    let holders = plan.ledger.next.holders.values();
+    away.extend(
+        holders
+            .filter(|holder| holder.pool == pool.name)
+            .map(|holder| holder.node.clone()),
+    );
+    let max = facts.max(pool).unwrap_or(0);
+    i64::try_from(away.len()).is_ok_and(|away| away < max)
+}
+
+/// Whether what a hold says is so. Every hold is named here: a new one has to be judged before this compiles.
+fn is_true(facts: &Facts<'_>, plan: &Plan, node: &NodeView, hold: &Hold) -> bool {
+    let place = facts.membership.places.get(&node.name);
+    let pool = facts.pool_of(&node.name).map(|(pool, _)| pool);
+    let in_pool = |is: &dyn Fn(&PoolView) -> bool| pool.is_some_and(is);
+    let holds_slot = plan.ledger.next.holders.contains_key(&node.name);
+    match hold {
+        Hold::UpToDate => in_pool(&|pool| node.desired == pool.target) && node.is_done(),
+        Hold::NoPool => !matches!(place, Some(Place::In { .. })),
+        Hold::SeveralPools(_) => matches!(place, Some(Place::Several(_))),
+        Hold::InvalidSelector { .. } => matches!(place, Some(Place::Unknown { .. })),
+        Hold::PoolDeleted => in_pool(&|pool| pool.deleting),
+        Hold::NoTarget | Hold::RenderDegraded => in_pool(&|pool| pool.target.is_none()),
+        Hold::ConflictingPolicies(_) | Hold::InvalidPolicy { .. } | Hold::InvalidBudget { .. } => {
+            in_pool(&|pool| !facts.is_clear(pool))
+        }
+        Hold::Paused { .. } => in_pool(&|pool| pool.paused),
+        Hold::BudgetZero => in_pool(&|pool| facts.max(pool).is_some_and(|max| max <= 0)),
+        Hold::AwaitingFirstApproval { .. } => in_pool(&|pool| !facts.is_approved(pool)),
+        Hold::LedgerUnread => facts.snapshot.ledger.is_none(),
+        Hold::LedgerFull => plan.ledger.next.holders.len() >= api::windlass::HOLDERS_LIMIT,
+        // Judged as liveness: the names are those of the holders at that moment.
+        Hold::NoFreeSlot { taken, .. } => taken.count() > 0,
+        Hold::FirstAlone { nodes, .. } => nodes.count() > 0,
+        Hold::AfterSlotHolders(holders) => holders.count() > 0 && node.package_mode,
+        Hold::RolloutStopped { max, failed, .. } => failed.count() >= *max,
+        Hold::ControlPlaneQuorum { allowed, away, .. } => {
+            node.is_control_plane() && away.count() >= *allowed
+        }
+        Hold::TwoControlPlaneNodes => facts.control_plane.len() == 2 && node.is_control_plane(),
+        Hold::LeaderLast { before } => {
+            facts.snapshot.leader_node.as_ref() == Some(&node.name) && before.count() > 0
+        }
+        Hold::InFlight { .. } => holds_slot || !node.is_done(),
+        Hold::DrainBlocked(drain) => holds_slot && drain.blocked > 0,
+        Hold::AwaitingFreshReady { .. } => holds_slot && !node.fresh_ready(),
+        Hold::OwnPodsNotReady(_) => holds_slot && node.api_pods.iter().any(|pod| !pod.ready),
+        Hold::Failed { .. } => node.says_failed(),
+        Hold::NotReady => !node.conditions_ready(),
+        Hold::NeverReady => !node.ever_ready(),
+        Hold::Cordoned => node.unschedulable && !node.cordoned_by_us,
+        Hold::TakenAway(by) => node.taken_away == Some(*by),
+        Hold::UnsupportedChange { config, .. } => node.cannot_apply.contains_key(config),
+        Hold::ConfigUnknown { config } => !facts.snapshot.configs.contains_key(config),
+        Hold::KubeletWithheld(Withheld {
+            machine, cluster, ..
+        }) => node.package_mode && (machine.is_some() || cluster.is_some()),
+        Hold::KubeletAhead {
+            kubelet, serves, ..
+        } => node.package_mode && !serves.satisfies(kubelet),
+        Hold::AwaitingComposition { target } => plan
+            .compositions
+            .iter()
+            .any(|compose| compose.rest_of == *target),
+    }
+}
+
+/// A node whose daemon reports that a former config failed is given the target, where nothing forbids it.
+///
+/// Package-mode nodes are left to the gate: what they may have is not for this judgment to say.
+fn judge_repairs(facts: &Facts<'_>, plan: &Plan, violations: &mut Violations) {
+    let helped: BTreeSet<&NodeName> = plan
+        .steps
+        .iter()
+        .filter(|step| matches!(step, Step::Assign(_) | Step::PutBack { .. }))
+        .map(Step::node)
+        .collect();
+    for (name, node) in &facts.snapshot.nodes {
+        let Some((pool, policy)) = facts.pool_of(name) else {
+            continue;
+        };
+        let Some(target) = &pool.target else { continue };
+        let failed = matches!(
+            node.state,
+            Some(NodeState::Degraded | NodeState::Unreconcilable)
+        ) && node.acted_intent >= node.intent;
+        let former = facts
+            .assigned(node)
+            .is_some_and(|assigned| assigned != target);
+        let open = policy.reuse_slots
+            && !pool.paused
+            && !pool.deleting
+            && facts.is_clear(pool)
+            && facts.is_approved(pool)
+            && facts.snapshot.ledger.is_some();
+        let fit = node.taken_away.is_none()
+            && !node.package_mode
+            && !node.cannot_apply.contains_key(target);
+        let is_holder = facts.holders.contains(name);
+        if failed
+            && former
+            && open
+            && fit
+            && is_holder
+            && !helped.contains(name)
+            && !is_stopped(facts, pool)
+        {
+            note(
+                violations,
+                Promise::Repair,
+                name,
+                Breach::RepairMissed(target.clone()),
+            );
+        }
+    }
+}
+
+/// Whether some node failed on the pool's target: then its rollout may be stopped.
+fn is_stopped(facts: &Facts<'_>, pool: &PoolView) -> bool {
+    let members = facts
+        .membership
+        .members
+        .get(&pool.name)
+        .into_iter()
+        .flatten();
+    let mut nodes = members.filter_map(|name| facts.node(name));
+    nodes.any(|node| {
+        facts.assigned(node) == pool.target.as_ref()
+            && (node.says_failed() || !node.fresh_ready())
+            && facts.holders.contains(&node.name)
+    })
+}

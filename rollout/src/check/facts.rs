@@ -1,0 +1,222 @@
+//! What the checker reads off a snapshot by itself.
+
+use crate::membership::{self, Membership, Place};
+use crate::names::{ConfigName, Intent, NodeName, PoolName};
+use crate::policy::{MaxFailures, Policy, PoolPolicy, PoolRule};
+use crate::snapshot::{ConfigView, MaxUnavailable, NodeState, NodeView, PoolView, Snapshot};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The snapshot, with the few questions that all judgments share.
+pub(super) struct Facts<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) policy: &'a Policy,
+    pub(super) now: Timestamp,
+    pub(super) membership: Membership,
+    /// Nodes that hold a slot before the plan.
+    pub(super) holders: BTreeSet<NodeName>,
+    /// By pool: nodes that are not Ready, or cordoned.
+    pub(super) gone: BTreeMap<PoolName, BTreeSet<NodeName>>,
+    /// By pool: nodes that are there, and whose daemons say that they are not well or not through.
+    pub(super) unwell: BTreeMap<PoolName, BTreeSet<NodeName>>,
+    /// All nodes of the control plane.
+    pub(super) control_plane: BTreeSet<NodeName>,
+}
+
+impl<'a> Facts<'a> {
+    pub(super) fn read(snapshot: &'a Snapshot, policy: &'a Policy, now: Timestamp) -> Self {
+        let membership = membership::assign(&snapshot.pools, &snapshot.nodes);
+        let mut facts = Self {
+            snapshot,
+            policy,
+            now,
+            membership,
+            holders: BTreeSet::new(),
+            gone: BTreeMap::new(),
+            unwell: BTreeMap::new(),
+            control_plane: BTreeSet::new(),
+        };
+        for (name, node) in &snapshot.nodes {
+            if facts.recorded(node).is_some() || facts.shows_itself_away(node) {
+                facts.holders.insert(name.clone());
+            }
+            if node.is_control_plane() {
+                facts.control_plane.insert(name.clone());
+            }
+        }
+        for (pool, members) in &facts.membership.members {
+            let settings = policy.of(pool);
+            let nodes = members.iter().filter_map(|name| snapshot.nodes.get(name));
+            let (mut gone, mut unwell) = (BTreeSet::new(), BTreeSet::new());
+            for node in nodes.filter(|node| settings.never_ready_counts || node.ever_ready()) {
+                if !node.conditions_ready() || node.unschedulable {
+                    gone.insert(node.name.clone());
+                } else if is_unwell(node, settings) {
+                    unwell.insert(node.name.clone());
+                }
+            }
+            facts.gone.insert(pool.clone(), gone);
+            facts.unwell.insert(pool.clone(), unwell);
+        }
+        facts
+    }
+
+    pub(super) fn node(&self, name: &NodeName) -> Option<&'a NodeView> {
+        self.snapshot.nodes.get(name)
+    }
+
+    /// The pool that a node is in.
+    pub(super) fn pool_of(&self, node: &NodeName) -> Option<(&'a PoolView, &'a PoolPolicy)> {
+        match self.membership.places.get(node) {
+            Some(Place::In { primary, .. }) => {
+                Some((self.snapshot.pools.get(primary)?, self.policy.of(primary)))
+            }
+            _ => None,
+        }
+    }
+
+    /// The ledger's record of this very node.
+    pub(super) fn recorded(&self, node: &NodeView) -> Option<&'a crate::snapshot::Holder> {
+        let holder = self.snapshot.ledger.as_ref()?.holders.get(&node.name)?;
+        (holder.uid == node.uid).then_some(holder)
+    }
+
+    /// What the node was assigned by us: the Node's own word, unless a record of the same intent says otherwise.
+    pub(super) fn assigned(&self, node: &'a NodeView) -> Option<&'a ConfigName> {
+        let by_ledger = self
+            .recorded(node)
+            .filter(|holder| holder.intent == node.intent);
+        let later = self
+            .recorded(node)
+            .is_some_and(|holder| holder.intent > node.intent);
+        let by_record = node
+            .assigned
+            .as_ref()
+            .filter(|record| !later && record.intent.unwrap_or(node.intent) == node.intent);
+        match (by_ledger, by_record) {
+            _ if node.intent == Intent::NONE => node.desired.as_ref(),
+            (Some(holder), _) => Some(&holder.config),
+            (None, Some(record)) => Some(&record.config),
+            (None, None) => node.desired.as_ref(),
+        }
+    }
+
+    /// In flight, or bearing our cordon, as the Node itself shows: a holder whatever the ledger says.
+    fn shows_itself_away(&self, node: &'a NodeView) -> bool {
+        let Some(Place::In { primary, .. }) = self.membership.places.get(&node.name) else {
+            return false;
+        };
+        let assigned = self.assigned(node);
+        let named = assigned.is_some()
+            || node.current.is_some()
+            || self
+                .snapshot
+                .pools
+                .get(primary)
+                .is_some_and(|pool| pool.target.is_some());
+        let unheard = node.intent > Intent::NONE
+            && node.state == Some(NodeState::Done)
+            && !node.heard_since_report();
+        let moving = assigned.is_some()
+            && (assigned != node.current.as_ref() || node.acted_intent < node.intent || unheard);
+        named && (moving || node.cordoned_by_us)
+    }
+
+    /// Whether the node is through with what it was assigned.
+    pub(super) fn is_through(node: &NodeView, policy: &PoolPolicy) -> bool {
+        let pods = node.api_pods.iter().all(|pod| pod.ready);
+        node.state == Some(NodeState::Done)
+            && node.desired.is_some()
+            && node.current == node.desired
+            && node.acted_intent >= node.intent
+            && !node.cordoned_by_us
+            && node.fresh_ready()
+            && (pods || !policy.control_plane.await_api_pods || !node.is_control_plane())
+    }
+
+    /// How many nodes of a pool may be away; `None` where nobody can say.
+    pub(super) fn max(&self, pool: &PoolView) -> Option<i64> {
+        let members = self.membership.members.get(&pool.name).map_or(0, Vec::len);
+        let keeps_zero = self.policy.of(&pool.name).zero_means_none;
+        let value = match &pool.max_unavailable {
+            _ if pool.name == "arbiter" => return Some(1),
+            MaxUnavailable::Unset => return Some(1),
+            MaxUnavailable::Number(0) if keeps_zero => return Some(0),
+            MaxUnavailable::Number(number) => *number,
+            MaxUnavailable::Text(text) => {
+                let percent: i64 = text.strip_suffix('%')?.parse().ok()?;
+                if percent == 0 && keeps_zero {
+                    return Some(0);
+                }
+                let share = i128::from(percent) * members as i128;
+                i64::try_from(share.div_euclid(100)).ok()?
+            }
+        };
+        Some(if value == 0 { 1 } else { value })
+    }
+
+    /// Whether the pool is in a state in which its nodes may be given anything at all.
+    pub(super) fn is_clear(&self, pool: &PoolView) -> bool {
+        !matches!(
+            self.policy.pools.get(&pool.name),
+            Some(PoolRule::Conflict(_) | PoolRule::Invalid(_))
+        ) && self.max(pool).is_some()
+    }
+
+    /// Whether the first config of a pool over living nodes has been let go.
+    pub(super) fn is_approved(&self, pool: &PoolView) -> bool {
+        let members = self
+            .membership
+            .members
+            .get(&pool.name)
+            .into_iter()
+            .flatten();
+        let nodes: Vec<&NodeView> = members.filter_map(|name| self.node(name)).collect();
+        let prefix = format!("rendered-{}-", pool.name);
+        let ours = |node: &&NodeView| {
+            let of_pool = node.desired.as_ref().is_some_and(|config| {
+                config
+                    .as_str()
+                    .strip_prefix(&prefix)
+                    .is_some_and(|hash| !hash.contains('-'))
+            });
+            node.intent.0 > 0 && of_pool
+        };
+        !self.policy.of(&pool.name).first_approval
+            || nodes.iter().all(|node| !node.ever_ready())
+            || nodes.iter().any(ours)
+            || (pool.approved_first.is_some()
+                && (pool.approved_first == pool.target || pool.reached.is_some()))
+    }
+
+    /// Whether two configs count as one for trying and failing: the same, or composed with the same rest.
+    pub(super) fn is_same_try(&self, one: &ConfigName, other: &ConfigName) -> bool {
+        let composed = |name: &ConfigName| -> Option<&ConfigView> {
+            self.snapshot
+                .configs
+                .get(name)
+                .filter(|config| config.withholds.is_some())
+        };
+        match (composed(one), composed(other)) {
+            (Some(one), Some(other)) => one.rest == other.rest,
+            (None, None) => one == other,
+            _ => false,
+        }
+    }
+
+    /// How many failures stop a rollout in this pool.
+    pub(super) fn failures_allowed(&self, pool: &PoolView) -> Option<usize> {
+        let slots = usize::try_from(self.max(pool)?).unwrap_or(0);
+        match self.policy.of(&pool.name).max_failures {
+            MaxFailures::Never => None,
+            MaxFailures::AtMost(count) => Some((count as usize).max(1)),
+            MaxFailures::PercentOfSlots(percent) => Some((slots * percent as usize / 100).max(1)),
+        }
+    }
+}
+
+/// Neither through with its config nor failed on its way to another.
+fn is_unwell(node: &NodeView, policy: &PoolPolicy) -> bool {
+    let first_contact = node.current.is_none() && node.desired.is_none() && node.state.is_none();
+    !node.is_done() && !node.is_failing() && (policy.untouched_counts || !first_contact)
+}

@@ -1,0 +1,114 @@
+//! The control plane: quorum, the single node, two of them, and the leader's own.
+
+use crate::fleet::{Fleet, Read, Told, config_of, fleet, node};
+use rollout::snapshot::{ApiPod, MaxUnavailable, NodeView};
+
+fn master(name: &str) -> NodeView {
+    node(name).master().done("old").with(|node| {
+        node.current = Some(config_of("master", "old"));
+        node.desired = Some(config_of("master", "old"));
+    })
+}
+
+fn masters(names: &[&str]) -> Fleet {
+    let fleet = fleet().pool("master", "new").of_pool("master", |pool| {
+        pool.max_unavailable = MaxUnavailable::Number(9);
+    });
+    names
+        .iter()
+        .fold(fleet, |fleet, name| fleet.node(master(name)))
+}
+
+#[test]
+fn one_control_plane_node_goes_at_a_time_whatever_the_pool_allows() {
+    let fleet = masters(&["a", "b", "c"]);
+
+    let plan = fleet.plan();
+
+    assert_eq!(plan.given(), ["a: new"]);
+    assert_eq!(
+        plan.hold("b").to_string(),
+        "of 3 control-plane nodes 1 may be away at a time, and a already are"
+    );
+}
+
+#[test]
+fn a_control_plane_node_of_another_pool_counts_too() {
+    let away = node("z")
+        .done("old")
+        .labelled("node-role.kubernetes.io/etcd", "")
+        .not_ready(60);
+    let fleet = masters(&["a", "b"]).node(away);
+
+    assert_eq!(fleet.plan().why("a"), "ControlPlaneQuorum");
+}
+
+#[test]
+fn five_nodes_may_lose_two_where_the_owner_says_so_and_never_three() {
+    let fleet = masters(&["a", "b", "c", "d", "e"])
+        .settings(|settings| settings.control_plane.max_unavailable = Some(4));
+
+    assert_eq!(fleet.plan().given(), ["a: new", "b: new"]);
+}
+
+#[test]
+fn a_single_control_plane_node_is_updated() {
+    assert_eq!(masters(&["a"]).plan().given(), ["a: new"]);
+}
+
+#[test]
+fn two_control_plane_nodes_wait_until_etcd_is_elsewhere() {
+    let held = masters(&["a", "b"]);
+    let lifted = held
+        .clone()
+        .settings(|settings| settings.control_plane.external_etcd = true);
+
+    assert_eq!(held.plan().why("a"), "TwoControlPlaneNodes");
+    assert_eq!(lifted.plan().given(), ["a: new"]);
+}
+
+#[test]
+fn the_leaders_own_node_goes_last() {
+    let mut fleet = masters(&["a", "b", "c"]);
+    fleet.snapshot.leader_node = Some("a".into());
+
+    let plan = fleet.plan();
+
+    assert_eq!(plan.given(), ["b: new"]);
+    assert_eq!(
+        plan.hold("a").to_string(),
+        "the controller runs on it, so it goes after b and c"
+    );
+}
+
+#[test]
+fn the_slot_returns_when_the_nodes_own_api_server_and_etcd_are_ready() {
+    let back = |ready| {
+        let node = master("a").with(|node| {
+            node.current = Some(config_of("master", "new"));
+            node.desired = Some(config_of("master", "new"));
+            node.cordoned_by_us = false;
+            node.api_pods = vec![ApiPod {
+                name: "etcd-a".into(),
+                ready,
+            }];
+        });
+        let mut fleet = masters(&["b", "c"]).node(node).holds("a", "new");
+        if let Some(holder) = fleet
+            .snapshot
+            .ledger
+            .as_mut()
+            .and_then(|l| l.holders.get_mut("a"))
+        {
+            holder.pool = "master".into();
+            holder.config = config_of("master", "new");
+        }
+        fleet
+    };
+
+    assert_eq!(
+        back(false).plan().hold("a").to_string(),
+        "its own pods etcd-a are not Ready yet"
+    );
+    assert_eq!(back(true).plan().given(), ["b: new"]);
+}
