@@ -16,7 +16,7 @@ pub use programs::Programs;
 
 use crate::chance::Chance;
 use crate::faults::{Faults, breaker};
-use crate::machine::{self, FileTree, Machine, Services, lock};
+use crate::machine::{self, FileTree, Machine, MachineSpec, Services, lock};
 use crate::node_lifecycle;
 use crate::observer::{self, Observer, Summary};
 use crate::pace::Pace;
@@ -26,7 +26,7 @@ use crate::workload::Workloads;
 use api::clock::Clock;
 use kube::Client;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use tokio::task::JoinSet;
 
@@ -122,30 +122,11 @@ impl Fleet {
         futures::future::poll_immediate(&mut watching).await;
         tasks.spawn(watching);
 
-        for instance in &description.api_servers {
-            let answering = Instance {
-                version: prefixed(&instance.version),
-                answers: true,
-            };
-            server.set_instance(&instance.address, answering);
-        }
+        serve_instances(&server, &description);
         let namespace = &programs.controller.namespace;
         objects::create_cluster(&server.client("installer"), &description, namespace).await?;
 
-        let mut machines = BTreeMap::new();
-        for spec in specs {
-            let name = spec.name.clone();
-            let failed = |source| StartError::Files {
-                machine: name.clone(),
-                source,
-            };
-            let files = match &directory {
-                Some(root) => FileTree::in_directory(root.join(&name)).map_err(failed)?,
-                None => FileTree::in_memory(),
-            };
-            let machine = Machine::new(spec, files, pace.clone(), &chance).map_err(failed)?;
-            machines.insert(name, Arc::new(machine));
-        }
+        let machines = build_machines(specs, directory.as_deref(), &pace, &chance)?;
         for machine in machines.values() {
             tasks.spawn(machine::run(
                 Arc::clone(machine),
@@ -280,6 +261,41 @@ impl Fleet {
     pub async fn stop(mut self) {
         self.tasks.shutdown().await;
     }
+}
+
+/// Lets each API server instance of the description answer with its version.
+fn serve_instances(server: &ApiServer, description: &Description) {
+    for instance in &description.api_servers {
+        let answering = Instance {
+            version: prefixed(&instance.version),
+            answers: true,
+        };
+        server.set_instance(&instance.address, answering);
+    }
+}
+
+/// The machines, each with its own files.
+fn build_machines(
+    specs: Vec<MachineSpec>,
+    directory: Option<&Path>,
+    pace: &Pace,
+    chance: &Chance,
+) -> Result<BTreeMap<String, Arc<Machine>>, StartError> {
+    let mut machines = BTreeMap::new();
+    for spec in specs {
+        let name = spec.name.clone();
+        let failed = |source| StartError::Files {
+            machine: name.clone(),
+            source,
+        };
+        let files = match directory {
+            Some(root) => FileTree::in_directory(root.join(&name)).map_err(failed)?,
+            None => FileTree::in_memory(),
+        };
+        let machine = Machine::new(spec, files, pace.clone(), chance).map_err(failed)?;
+        machines.insert(name, Arc::new(machine));
+    }
+    Ok(machines)
 }
 
 /// The kubelet and the daemon of `machine`.
