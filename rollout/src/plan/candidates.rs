@@ -228,9 +228,10 @@ fn left(round: &Round<'_>, name: &PoolName, pool: &Pool<'_>, candidates: &[Candi
             .map(|(node, _)| node)
             .filter(|node| reuse || round.is_assigned(node)),
     );
+    // The reference counts a node that failed on the target beside the unavailable, also one that is counted with those.
     let failing = pool.members.iter().filter(|node| {
         let at_target = pool.target().is_some_and(|target| targets(node, target));
-        !reuse && at_target && node.is_failing() && !used.contains(&node.name)
+        !reuse && at_target && node.is_failing()
     });
     let failing: Vec<&NodeName> = failing.map(|node| &node.name).collect();
     let slots = pool.slots();
@@ -249,11 +250,8 @@ fn left(round: &Round<'_>, name: &PoolName, pool: &Pool<'_>, candidates: &[Candi
         capacity,
         ..PoolReport::default()
     };
-    let taken = used
-        .iter()
-        .chain(&failing)
-        .map(|name| (*name).clone())
-        .collect();
+    let taken: BTreeSet<&NodeName> = used.iter().chain(&failing).copied().collect();
+    let taken = taken.into_iter().cloned().collect();
     let away = candidates.iter().map(|candidate| &candidate.node.name);
     let away = away
         .filter(|name| reuse && used.contains(name))

@@ -236,6 +236,11 @@ impl Fleet {
         self
     }
 
+    pub(crate) fn with_reference_policy(mut self) -> Self {
+        self.policy = Policy::reference();
+        self
+    }
+
     /// The ledger says that the node holds a slot for `word`, with the intent of its present assignment.
     pub(crate) fn holds(self, name: &str, word: &str) -> Self {
         let intent = self

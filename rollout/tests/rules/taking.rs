@@ -264,3 +264,20 @@ fn the_update_taint_stands_on_those_that_wait_and_on_nobody_else() {
         .collect();
     assert_eq!(taints, ["+b", "-c"]);
 }
+
+/// The reference counts one that failed on the target beside the unavailable, and once more if it is one of them.
+#[test]
+fn in_the_references_ways_a_node_that_failed_on_the_target_and_is_not_ready_takes_two_slots() {
+    let two_slots = fleet()
+        .node(node("a").failed("old", "new").not_ready(60))
+        .done(&["b"], "old")
+        .slots(2)
+        .with_reference_policy();
+    let three_slots = two_slots.clone().slots(3);
+
+    let (two, three) = (two_slots.plan(), three_slots.plan());
+
+    assert_eq!(two.given(), [""; 0]);
+    assert_eq!(two.why("b"), "NoFreeSlot");
+    assert_eq!(three.given(), ["b: new"]);
+}
