@@ -38,6 +38,9 @@ pub mod pool {
     pub const PAUSED: &str = "Paused";
     /// Ours: nodes of the pool wait; reason and message sum up their holds.
     pub const HELD: &str = "Held";
+    /// Ours: the kubelet part of the target waits on nodes of the pool; the reason names what the cluster's API lacks, and
+    /// the message the instance, as the controller last heard.
+    pub const KUBELET_WITHHELD: &str = "KubeletWithheld";
 }
 
 /// Condition types of a MachineConfigNode (`reference/machine-config.md` 2.15).

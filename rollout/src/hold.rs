@@ -197,6 +197,40 @@ pub struct Withheld {
     pub ready: bool,
 }
 
+impl Withheld {
+    /// The stable identifier of what is missing in the cluster.
+    pub const fn cluster_reason(&self) -> &'static str {
+        match &self.cluster {
+            None => Self::API_READY,
+            Some(ClusterFact::NoInstance) => "NoApiServer",
+            Some(ClusterFact::Behind { .. }) => "ApiServerBehind",
+            Some(ClusterFact::Silent { .. }) => "ApiServerSilent",
+            Some(ClusterFact::TooFew { .. }) => "TooFewApiServers",
+            Some(ClusterFact::NotSteady { .. }) => "ApiServersNotSteady",
+        }
+    }
+
+    /// What [`Withheld::cluster_reason`] says where nothing is missing in the cluster.
+    pub const API_READY: &'static str = "ApiReady";
+
+    /// What is missing in the cluster, in words.
+    pub fn cluster_words(&self) -> String {
+        match &self.cluster {
+            Some(fact) => fact.to_string(),
+            None => "the cluster's API is ready".to_owned(),
+        }
+    }
+
+    /// The hold's sentence with the words of somebody else for what is missing in the cluster: who cannot ask the API servers
+    /// repeats who could.
+    pub fn with_cluster_words(&self, words: &str) -> String {
+        let mut sentence = String::new();
+        // Writing to a string does not fail.
+        self.write(&mut sentence, words).ok();
+        sentence
+    }
+}
+
 /// Fact (a) of design.md 5, where it is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MachinePackagesFact {

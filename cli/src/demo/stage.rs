@@ -318,6 +318,15 @@ impl Stage {
         })
     }
 
+    /// Reason and message of a pool's condition; empty where it is not True.
+    pub(crate) fn pool_says(&self, pool: &str, kind: &str) -> (String, String) {
+        let pool = self.store.get(POOLS, "", pool).unwrap_or_default();
+        condition(&pool, kind)
+            .filter(|said| text(said, "/status") == "True")
+            .map(|said| (text(said, "/reason"), text(said, "/message")))
+            .unwrap_or_default()
+    }
+
     /// The nodes that are held for `reason`, by their MachineConfigNodes.
     pub(crate) fn held_for(&self, reason: &str) -> Vec<String> {
         self.holds()

@@ -147,6 +147,12 @@ impl Hold {
 
 impl fmt::Display for Withheld {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, &self.cluster_words())
+    }
+}
+
+impl Withheld {
+    pub(super) fn write(&self, f: &mut impl fmt::Write, cluster: &str) -> fmt::Result {
         write!(f, "kubelet {} waits for its API", self.kubelet)?;
         match &self.machine {
             Some(MachinePackagesFact::Old(version)) => {
@@ -157,10 +163,7 @@ impl fmt::Display for Withheld {
             }
             None => {}
         }
-        match &self.cluster {
-            Some(fact) => write!(f, "; {fact}")?,
-            None => f.write_str("; the cluster's API is ready")?,
-        }
+        write!(f, "; {cluster}")?;
         if !self.ready {
             f.write_str("; the node is not Ready meanwhile, which is the normal course")?;
         }

@@ -16,7 +16,7 @@ const REASONS_SHOWN: usize = 5;
 /// Most labels of nodes that `SelectsNothing` names.
 const LABELS_SHOWN: usize = 10;
 
-/// The conditions `Paused` and `Held` of a pool, by a plan; to be put in place with [`super::set`].
+/// The conditions `Paused`, `Held` and `KubeletWithheld` of a pool, by a plan; to be put in place with [`super::set`].
 pub fn own_conditions(snapshot: &Snapshot, plan: &Plan, pool: &PoolName) -> Vec<PoolCondition> {
     let Some(view) = snapshot.pools.get(pool) else {
         return Vec::new();
@@ -63,7 +63,25 @@ pub fn own_conditions(snapshot: &Snapshot, plan: &Plan, pool: &PoolName) -> Vec<
     } else {
         held(&waiting)
     };
-    vec![paused, held]
+    vec![paused, held, kubelet_withheld(&waiting)]
+}
+
+/// What the cluster's API lacks for the kubelet that nodes wait for. It is the same for all of them, and changes while no
+/// node's reason does.
+fn kubelet_withheld(waiting: &BTreeMap<&'static str, Vec<(&NodeName, &Hold)>>) -> PoolCondition {
+    let withheld = waiting.values().flatten().find_map(|(_, hold)| match hold {
+        Hold::KubeletWithheld(withheld) => Some(withheld),
+        _ => None,
+    });
+    match withheld {
+        Some(withheld) => condition(
+            types::KUBELET_WITHHELD,
+            true,
+            withheld.cluster_reason(),
+            &withheld.cluster_words(),
+        ),
+        None => condition(types::KUBELET_WITHHELD, false, "NothingWithheld", ""),
+    }
 }
 
 /// The most frequent reason, and a sentence that sums up all: how many wait for what, and the first sentence of each.

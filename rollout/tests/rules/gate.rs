@@ -25,6 +25,11 @@ fn upgraded(node: NodeView) -> NodeView {
     node.with(|node| node.api_packages = "1.34.1".parse().ok())
 }
 
+/// A node that has all but the kubelet part, which an API server keeps from it.
+pub(crate) fn held_by_the_gate() -> Fleet {
+    with_mix(rhel()).node(upgraded(node("a").done("mix").package_mode()))
+}
+
 #[test]
 fn while_the_gate_is_shut_the_rest_goes_with_the_kubelet_part_that_the_node_has() {
     let fleet = rhel().node(node("a").done("old").package_mode());

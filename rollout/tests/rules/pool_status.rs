@@ -141,3 +141,19 @@ fn a_pool_that_selects_nobody_says_what_it_looked_for_and_what_there_is() {
         "no node belongs to it: it looks for node-role.kubernetes.io/gpu; nodes have node-role.kubernetes.io/worker"
     );
 }
+
+#[test]
+fn a_pool_says_which_api_server_its_kubelets_wait_for_and_when_none_is_missing() {
+    let held = crate::gate::held_by_the_gate();
+
+    let behind = own(&held, "KubeletWithheld");
+
+    assert!(behind.is_true());
+    assert_eq!(behind.reason, "ApiServerBehind");
+    assert!(behind.message.contains("serves 1.33"), "{}", behind.message);
+
+    let nothing = own(&fleet().done(&["a"], "new"), "KubeletWithheld");
+
+    assert!(!nothing.is_true());
+    assert_eq!(nothing.reason, "NothingWithheld");
+}

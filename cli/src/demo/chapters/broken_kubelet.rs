@@ -8,6 +8,7 @@ const CHANGE: &str = include_str!("../manifests/4-broken-kubelet/change.yaml");
 const CORRECTION: &str = include_str!("../manifests/4-broken-kubelet/correction.yaml");
 const POOL: &str = "infra";
 const CURRENT: &str = "/metadata/annotations/machineconfiguration.openshift.io~1currentConfig";
+const DESIRED: &str = "/metadata/annotations/machineconfiguration.openshift.io~1desiredConfig";
 
 pub(super) async fn tell(stage: &Stage) -> Result<()> {
     let before = stage.target(POOL);
@@ -26,24 +27,24 @@ pub(super) async fn tell(stage: &Stage) -> Result<()> {
     stage.teller().say(&format!(
         "{victim} took the config, and its kubelet is dead; no other node goes"
     ));
-    let kept = |stage: &Stage| with_config(stage, &bad).len();
-    ensure!(
-        kept(stage) == 1,
-        "{} nodes have the bad config",
-        kept(stage)
-    );
+    let given = given(stage, &bad).len();
+    ensure!(given == 1, "{given} nodes were given the bad config");
 
     stage.teller().say("the owner corrects the machine config; the daemon is a service of the host and still listens");
     stage.apply_text("correction.yaml", CORRECTION).await?;
     stage.until_retargeted(POOL, &bad).await?;
     stage
-        .until("the broken node is Ready again", |stage| {
-            stage.is_ready(&victim) && !with_config(stage, &bad).contains(&victim)
-        })
+        .until(
+            "the broken node has the corrected config, and is Ready",
+            |stage| {
+                let corrected = text(&stage.node(&victim), CURRENT);
+                stage.is_ready(&victim) && corrected == stage.target(POOL) && corrected != bad
+            },
+        )
         .await?;
     ensure!(
-        with_config(stage, &bad).is_empty(),
-        "another node took the bad config"
+        self::given(stage, &bad).is_empty(),
+        "another node was given the bad config"
     );
     stage.teller().say(&format!(
         "{victim} is repaired, first and in the slot that it had"
@@ -51,19 +52,20 @@ pub(super) async fn tell(stage: &Stage) -> Result<()> {
     stage.settle().await
 }
 
-fn with_config(stage: &Stage, config: &str) -> Vec<String> {
+/// Nodes that were given the config.
+fn given(stage: &Stage, config: &str) -> Vec<String> {
     stage
         .store()
         .list(NODES)
         .iter()
-        .filter(|node| text(node, CURRENT) == config)
+        .filter(|node| text(node, DESIRED) == config)
         .map(|node| text(node, "/metadata/name"))
         .collect()
 }
 
-/// Nodes that have the config and are not Ready.
+/// Nodes that were given the config and are not Ready.
 fn victims(stage: &Stage, config: &str) -> Vec<String> {
-    with_config(stage, config)
+    given(stage, config)
         .into_iter()
         .filter(|node| !stage.is_ready(node))
         .collect()

@@ -1,6 +1,7 @@
 //! Package-mode workers: the kubelet part of their config waits for their own packages and for every API server.
 
 use anyhow::{Context as _, Result, ensure};
+use api::conditions::pool as types;
 
 use crate::demo::stage::{Held, Stage};
 
@@ -57,13 +58,13 @@ pub(super) async fn tell(stage: &Stage) -> Result<()> {
         "machine packages and all but one API server are at {NEW}"
     ));
     stage
-        .until("the hold names the instance that is behind", |stage| {
-            withheld(stage).is_some_and(|hold| hold.message.contains(&last))
+        .until("the pool names the one instance that is behind", |stage| {
+            let (reason, message) = stage.pool_says(POOL, types::KUBELET_WITHHELD);
+            reason == "ApiServerBehind" && message.starts_with(&format!("API server {last}"))
         })
         .await?;
-    if let Some(hold) = withheld(stage) {
-        stage.teller().say(&format!("still held: {}", hold.message));
-    }
+    let (_, behind) = stage.pool_says(POOL, types::KUBELET_WITHHELD);
+    stage.teller().say(&format!("still held: {behind}"));
     ensure!(
         !any_new_kubelet(stage),
         "a kubelet became newer than the oldest API server"

@@ -4,7 +4,7 @@ use super::*;
 use rollout::hold::{ClusterFact, Names, Withheld};
 use rollout::membership::Selector;
 use rollout::plan::{LedgerChange, PoolReport};
-use rollout::snapshot::{ConfigView, Holder, Ledger, PoolView};
+use rollout::snapshot::{ConfigView, Holder, Ledger, PoolCondition, PoolView};
 use rollout::version::Version;
 use rollout::{Intent, PoolName};
 use std::collections::BTreeMap;
@@ -137,6 +137,48 @@ fn who_cannot_ask_the_api_servers_repeats_what_the_controller_found() {
         "rhel-2 is updated but for its kubelet: kubelet 1.34 waits for its API; 2 are behind (KubeletWithheld)"
     );
     assert_eq!(explained.planned_now, None);
+}
+
+#[test]
+fn what_the_pool_says_of_the_api_servers_is_newer_than_the_words_on_the_node() {
+    let said = |reason: &str, message: &str| {
+        let mut snapshot = snapshot();
+        let pool = snapshot.pools.get_mut("rhel").unwrap();
+        pool.conditions.push(PoolCondition {
+            kind: "KubeletWithheld".into(),
+            status: "True".into(),
+            reason: reason.into(),
+            message: message.into(),
+            since: None,
+        });
+        let around = Around {
+            told: Some(told(
+                "KubeletWithheld",
+                "kubelet 1.34 waits for its API; the machine's own API packages are 1.33; 3 API servers are behind",
+            )),
+            sees_instances: false,
+            ..Around::default()
+        };
+        answer(
+            &snapshot,
+            &plan(Answer::Held(withheld(true))),
+            &NODE.into(),
+            around,
+            Rules::Windlass,
+            Vec::new(),
+        )
+        .unwrap()
+    };
+
+    let behind = said("ApiServerBehind", "API server 10.0.0.12:6443 serves 1.33.4");
+    let ready = said("ApiReady", "the cluster's API is ready");
+
+    assert_eq!(
+        behind.answer,
+        "rhel-2 is updated but for its kubelet: kubelet 1.34 waits for its API; API server 10.0.0.12:6443 serves \
+         1.33.4 (KubeletWithheld)"
+    );
+    assert_eq!(ready.until.as_deref(), Some("the controller's next round"));
 }
 
 #[test]
