@@ -23,7 +23,7 @@ pub use fold::{host, is_control_plane};
 
 use crate::context::Context;
 use crate::error::{ApiError, Attempt, Backoff, Chain, Meaning};
-use crate::metrics::{OfHold, OfReason};
+use crate::metrics::{Metrics, OfHold, OfReason};
 use crate::render::compose;
 use api::SlotLedger;
 use api::names::object;
@@ -33,10 +33,10 @@ use k8s_openapi::api::core::v1::Node;
 use kube::Api;
 use kube::api::ListParams;
 use rollout::snapshot::{Ledger, NodeView};
-use rollout::{Plan, Policy, Snapshot, Step, plan};
+use rollout::{Plan, Snapshot, Step, Violation, check, plan};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 /// A full look at everything happens at least so often, whatever was seen to change.
 const FULL_PASS: SignedDuration = SignedDuration::from_hours(1);
@@ -47,10 +47,11 @@ const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(2);
 /// Plans and executes until dropped.
 pub async fn run(context: &Context) {
     let mut facts = Facts::default();
+    let mut told = Vec::new();
     let mut backoff = Backoff::default();
     loop {
         let now = context.clock.now();
-        let wake_at = match round(context, &mut facts).await {
+        let wake_at = match round(context, &mut facts, &mut told).await {
             Ok(wake_at) => {
                 backoff.reset();
                 wake_at
@@ -88,16 +89,21 @@ enum Outcome {
     Refused,
 }
 
-/// One round; returns when to look again at the latest.
-async fn round(context: &Context, facts: &mut Facts) -> Result<Timestamp, ApiError> {
+/// One round; returns when to look again at the latest. `told` is what the checker had against the last plan.
+async fn round(
+    context: &Context,
+    facts: &mut Facts,
+    told: &mut Vec<Violation>,
+) -> Result<Timestamp, ApiError> {
     let now = context.clock.now();
     let mut snapshot = fold::snapshot(context, facts);
     let policy = fold::policy(context, &snapshot.pools);
     let cached = context.stores.ledger.get(object::CLUSTER);
     snapshot.ledger = cached.as_deref().map(|ledger| Ledger::from_object(ledger));
     let mut planned = plan(&snapshot, &policy, now);
-    let mut outcome = Outcome::Done;
-    if snapshot.ledger.is_none() || wants_to_act(&planned) {
+    let mut read = None;
+    let acts = snapshot.ledger.is_none() || wants_to_act(&planned);
+    if acts {
         // What spends a budget rests on what the API server says now, not on what a watch said.
         let ledger = ledger::read(context).await?;
         snapshot.ledger = ledger.as_ref().map(Ledger::from_object);
@@ -105,8 +111,20 @@ async fn round(context: &Context, facts: &mut Facts) -> Result<Timestamp, ApiErr
             list_nodes(context, &mut snapshot).await?;
         }
         planned = plan(&snapshot, &policy, now);
-        outcome = act(context, &snapshot, &policy, &planned, ledger, now).await?;
+        read = ledger;
     }
+    // A plan that does nothing can break a promise, too: a node that is left idle, a wait that is not so.
+    let outcome = if refuses(
+        &context.metrics,
+        check(&snapshot, &planned, &policy, now),
+        told,
+    ) {
+        Outcome::Refused
+    } else if acts {
+        act(context, &planned, read).await?
+    } else {
+        Outcome::Done
+    };
     let planned_wake = planned
         .wake_at
         .map_or_else(|| later(now, FULL_PASS), |(at, _)| at);
@@ -132,16 +150,10 @@ async fn round(context: &Context, facts: &mut Facts) -> Result<Timestamp, ApiErr
 /// Swaps the ledger and carries the plan out.
 async fn act(
     context: &Context,
-    snapshot: &Snapshot,
-    policy: &Policy,
     planned: &Plan,
     ledger: Option<SlotLedger>,
-    now: Timestamp,
 ) -> Result<Outcome, ApiError> {
     context.metrics.rounds.inc();
-    if refuses(context, snapshot, policy, planned, now) {
-        return Ok(Outcome::Refused);
-    }
     if planned.ledger.differs {
         match ledger::swap(context, ledger.as_ref(), &planned.ledger.next).await {
             Ok(_) => tell_slots(planned),
@@ -185,15 +197,20 @@ async fn list_nodes(context: &Context, snapshot: &mut Snapshot) -> Result<(), Ap
     Ok(())
 }
 
-/// Whether the checker refuses the plan; told once a reason.
-fn refuses(
-    _context: &Context,
-    _snapshot: &Snapshot,
-    _policy: &Policy,
-    _plan: &Plan,
-    _now: Timestamp,
-) -> bool {
-    false
+/// Whether the checker refuses the plan. Each violation is an error of ours: counted every time, told once.
+fn refuses(metrics: &Metrics, violations: Vec<Violation>, told: &mut Vec<Violation>) -> bool {
+    for violation in &violations {
+        let reason = violation.promise.name();
+        metrics
+            .plans_refused
+            .get_or_create(&OfReason { reason })
+            .inc();
+        if !told.contains(violation) {
+            error!(%violation, "the plan would break a promise and is not carried out");
+        }
+    }
+    *told = violations;
+    !told.is_empty()
 }
 
 fn tell_slots(plan: &Plan) {
@@ -250,4 +267,28 @@ fn count(context: &Context, decided: &Decided) {
 
 fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
     at.saturating_add(by).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rollout::check::{Breach, Promise};
+
+    #[test]
+    fn a_plan_that_breaks_a_promise_is_refused_and_counted_each_time() {
+        let idle = Violation {
+            promise: Promise::EveryWaitNamed,
+            subject: "worker-0".to_owned(),
+            breach: Breach::NoAnswer,
+        };
+        let (metrics, mut told) = (Metrics::default(), Vec::new());
+
+        let rounds = [vec![idle.clone()], vec![idle], vec![]]
+            .map(|violations| refuses(&metrics, violations, &mut told));
+
+        assert_eq!(rounds, [true, true, false]);
+        let reason = Promise::EveryWaitNamed.name();
+        let counted = metrics.plans_refused.get_or_create(&OfReason { reason });
+        assert_eq!(counted.get(), 2);
+    }
 }
