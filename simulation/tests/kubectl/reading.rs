@@ -19,7 +19,20 @@ fn get_lists_nodes_and_pods_as_tables_for_people() {
     let pods = cluster.kubectl("get pods").ok();
     let everywhere = cluster.kubectl("get pods -A").ok();
 
-    assert!(nodes.starts_with("NAME"), "{nodes}");
+    let titles = |table: &str| {
+        table
+            .lines()
+            .next()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+    };
+    assert_eq!(
+        titles(&nodes).as_deref(),
+        Some("NAME STATUS ROLES AGE VERSION")
+    );
+    assert_eq!(
+        titles(&pods).as_deref(),
+        Some("NAME READY STATUS RESTARTS AGE")
+    );
     assert_eq!(names(&nodes), ["n1"]);
     assert_eq!(names(&wide), ["n1"]);
     assert_eq!(names(&pods), ["p1", "p2"]);
