@@ -207,6 +207,7 @@ impl Withheld {
             Some(ClusterFact::Silent { .. }) => "ApiServerSilent",
             Some(ClusterFact::TooFew { .. }) => "TooFewApiServers",
             Some(ClusterFact::NotSteady { .. }) => "ApiServersNotSteady",
+            Some(ClusterFact::Reported(_)) => "Reported",
         }
     }
 
@@ -219,15 +220,6 @@ impl Withheld {
             Some(fact) => fact.to_string(),
             None => "the cluster's API is ready".to_owned(),
         }
-    }
-
-    /// The hold's sentence with the words of somebody else for what is missing in the cluster: who cannot ask the API servers
-    /// repeats who could.
-    pub fn with_cluster_words(&self, words: &str) -> String {
-        let mut sentence = String::new();
-        // Writing to a string does not fail.
-        self.write(&mut sentence, words).ok();
-        sentence
     }
 }
 
@@ -271,6 +263,8 @@ pub enum ClusterFact {
         /// When they will have.
         until: Timestamp,
     },
+    /// What somebody else found, in their words: who cannot ask the API servers repeats who could. No plan makes it.
+    Reported(Arc<str>),
 }
 
 /// How far a node in flight is.

@@ -110,4 +110,21 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn the_book_explains_every_hold() {
+        let holds = fs::read_to_string(root().join("rollout/src/hold.rs")).unwrap();
+        let page = fs::read_to_string(root().join("docs/guide/holds.md")).unwrap();
+        let (_, body) = holds.split_once("pub const fn reason(&self)").unwrap();
+        let (body, _) = body.split_once("\n    }\n").unwrap();
+        let reasons: Vec<&str> = body.split('"').skip(1).step_by(2).collect();
+
+        assert!(reasons.len() > 25, "{reasons:?}");
+        for reason in reasons {
+            assert!(
+                page.contains(&format!("`{reason}`")),
+                "docs/guide/holds.md does not explain {reason}"
+            );
+        }
+    }
 }

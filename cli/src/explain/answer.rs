@@ -4,10 +4,9 @@
 //! Pure: the same snapshot and plan give the same words. What the controller itself says of the node comes first where
 //! it differs from what is planned now, because the controller acts and this does not.
 
-use api::conditions::pool as types;
 use jiff::Timestamp;
 use rollout::Snapshot;
-use rollout::hold::{Hold, Phase, Withheld};
+use rollout::hold::{Hold, Phase};
 use rollout::membership::{Place, place};
 use rollout::names::{ConfigName, NodeName, PoolName};
 use rollout::plan::{Answer, Plan, Step};
@@ -23,8 +22,6 @@ use super::until::{after, until};
 pub(crate) struct Around {
     /// What the controller says of the node.
     pub(crate) told: Option<Told>,
-    /// Whether this saw everything that the hold's facts stand on; where not, the controller's words are better.
-    pub(crate) sees_instances: bool,
     /// What keeps the node's pods where they are, now.
     pub(crate) blockers: Vec<String>,
     /// Whether a drain is under way.
@@ -133,18 +130,11 @@ pub(crate) fn answer(
         .and_then(|pool| snapshot.pools.get(pool)?.target.clone());
     let Around {
         told,
-        sees_instances,
         blockers,
         draining,
         disturbs,
     } = around;
-    let heard = pool
-        .as_ref()
-        .filter(|_| !sees_instances)
-        .and_then(|pool| planned.and_then(|planned| heard(snapshot, pool, planned)));
-    let planned = heard.as_ref().map(|heard| &heard.answer).or(planned);
-    let words = heard.as_ref().map(|heard| heard.sentence.as_str());
-    let (answer, planned_now) = sentence(name, planned, told.as_ref(), sees_instances, words);
+    let (answer, planned_now) = sentence(name, planned, told.as_ref());
     let hold = planned.and_then(Answer::hold);
     let assigned = node
         .desired
@@ -216,45 +206,14 @@ pub(crate) fn reason(answer: Option<&Answer>) -> &'static str {
     }
 }
 
-/// A withheld kubelet, as it is known to who cannot ask the API servers: what is missing in the cluster is what the
-/// controller heard last and says on the pool.
-struct Heard {
-    answer: Answer,
-    sentence: String,
-}
-
-fn heard(snapshot: &Snapshot, pool: &PoolName, planned: &Answer) -> Option<Heard> {
-    let Answer::Held(Hold::KubeletWithheld(withheld)) = planned else {
-        return None;
-    };
-    let pool = snapshot.pools.get(pool)?;
-    let said = pool
-        .condition(types::KUBELET_WITHHELD)
-        .filter(|said| said.is_true())?;
-    let mut withheld = withheld.clone();
-    if said.reason == Withheld::API_READY {
-        withheld.cluster = None;
-    }
-    let sentence = withheld.with_cluster_words(&said.message);
-    Some(Heard {
-        answer: Answer::Held(Hold::KubeletWithheld(withheld)),
-        sentence,
-    })
-}
-
 /// The first line, and what is planned now if the controller's words took its place.
 fn sentence(
     name: &NodeName,
     planned: Option<&Answer>,
     told: Option<&Told>,
-    sees_instances: bool,
-    heard: Option<&str>,
 ) -> (String, Option<String>) {
     let now = match planned {
-        Some(Answer::Held(hold)) => {
-            let sentence = heard.map_or_else(|| hold.to_string(), str::to_owned);
-            format!("{}: {sentence} ({})", verb(hold), hold.reason())
-        }
+        Some(Answer::Held(hold)) => format!("{}: {hold} ({})", verb(hold), hold.reason()),
         Some(Answer::Assigned(config)) => format!("is next: it is given {config}"),
         Some(Answer::PutBack(config)) => {
             format!("was given a config by somebody else: {config} is put back")
@@ -272,13 +231,8 @@ fn sentence(
     if reason(planned) != told.reason {
         return (words(), Some(now));
     }
-    // Both say the same; whose facts are better depends on who could ask the API servers.
-    let withheld = matches!(planned, Some(Answer::Held(Hold::KubeletWithheld(_))));
-    if withheld && !sees_instances && heard.is_none() {
-        (words(), None)
-    } else {
-        (format!("{name} {now}"), None)
-    }
+    // Both say the same; the facts of now are newer than those of when the reason last changed.
+    (format!("{name} {now}"), None)
 }
 
 /// What a node with this hold does, as the first word of its answer.

@@ -9,6 +9,7 @@
 //! | --- | --- |
 //! | what is read | [`gather`] |
 //! | how it becomes what the planner knows | [`known`] |
+//! | what is repeated, because it cannot be asked from here | [`heard`] |
 //! | the answers | [`mod@answer`], [`pool`] |
 //! | what ends a hold | [`mod@until`] |
 //! | what keeps pods on the node | [`blocks`] |
@@ -19,6 +20,7 @@ mod answer;
 mod blocks;
 mod disturbs;
 mod gather;
+mod heard;
 mod known;
 mod pool;
 mod text;
@@ -96,11 +98,10 @@ fn about_node(seen: &Seen, name: &str, now: Timestamp) -> Result<Explanation> {
         .with_context(|| format!("no Node is called {name}"))?;
     let blockers = blockers(seen, name, now);
     let known = known::fold(seen, now, Some((name, &blockers)));
-    let plan = plan_now(&known, now);
+    let plan = plan_now(seen, &known, now);
     let name = NodeName::from(name);
     let around = Around {
         told: seen.record(node).and_then(known::told),
-        sees_instances: seen.instances.values().all(Option::is_some),
         blockers: blockers.iter().map(ToString::to_string).collect(),
         draining: known::is_draining(node),
         disturbs: disturbs(seen, &known, &plan, &name),
@@ -117,7 +118,7 @@ fn about_node(seen: &Seen, name: &str, now: Timestamp) -> Result<Explanation> {
 
 fn about_pool(seen: &Seen, name: &str, now: Timestamp) -> Result<PoolExplanation> {
     let known = known::fold(seen, now, None);
-    let plan = plan_now(&known, now);
+    let plan = plan_now(seen, &known, now);
     let object = seen.pools.iter().find(|pool| pool.name_any() == name);
     let Known {
         snapshot,
@@ -142,8 +143,12 @@ fn about_pool(seen: &Seen, name: &str, now: Timestamp) -> Result<PoolExplanation
     })
 }
 
-fn plan_now(known: &Known, now: Timestamp) -> Plan {
-    rollout::plan(&known.snapshot, &known.policy, now)
+fn plan_now(seen: &Seen, known: &Known, now: Timestamp) -> Plan {
+    let mut plan = rollout::plan(&known.snapshot, &known.policy, now);
+    if seen.instances.values().any(Option::is_none) {
+        heard::repeat(&known.snapshot, &mut plan);
+    }
+    plan
 }
 
 /// What keeps the node's pods, under the rules of its pool.

@@ -90,7 +90,8 @@ fn missing(withheld: &Withheld) -> String {
         ClusterFact::NoInstance
         | ClusterFact::Behind { .. }
         | ClusterFact::Silent { .. }
-        | ClusterFact::TooFew { .. } => format!("every API server serves {kubelet}"),
+        | ClusterFact::TooFew { .. }
+        | ClusterFact::Reported(_) => format!("every API server serves {kubelet}"),
     });
     let both: Vec<String> = [machine, cluster].into_iter().flatten().collect();
     if both.is_empty() {

@@ -147,12 +147,6 @@ impl Hold {
 
 impl fmt::Display for Withheld {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write(f, &self.cluster_words())
-    }
-}
-
-impl Withheld {
-    pub(super) fn write(&self, f: &mut impl fmt::Write, cluster: &str) -> fmt::Result {
         write!(f, "kubelet {} waits for its API", self.kubelet)?;
         match &self.machine {
             Some(MachinePackagesFact::Old(version)) => {
@@ -163,7 +157,7 @@ impl Withheld {
             }
             None => {}
         }
-        write!(f, "; {cluster}")?;
+        write!(f, "; {}", self.cluster_words())?;
         if !self.ready {
             f.write_str("; the node is not Ready meanwhile, which is the normal course")?;
         }
@@ -199,6 +193,7 @@ impl fmt::Display for ClusterFact {
             Self::NotSteady { until } => {
                 write!(f, "all API servers serve it, which must last until {until}")
             }
+            Self::Reported(words) => f.write_str(words),
         }
     }
 }

@@ -97,12 +97,7 @@ fn explained(answer_: Answer, around: Around) -> Explanation {
 
 #[test]
 fn a_withheld_kubelet_is_told_with_the_instance_that_is_behind() {
-    let around = Around {
-        sees_instances: true,
-        ..Around::default()
-    };
-
-    let explained = explained(Answer::Held(withheld(true)), around);
+    let explained = explained(Answer::Held(withheld(true)), Around::default());
 
     assert_eq!(
         explained.answer,
@@ -120,27 +115,7 @@ fn a_withheld_kubelet_is_told_with_the_instance_that_is_behind() {
 }
 
 #[test]
-fn who_cannot_ask_the_api_servers_repeats_what_the_controller_found() {
-    let around = Around {
-        told: Some(told(
-            "KubeletWithheld",
-            "kubelet 1.34 waits for its API; 2 are behind",
-        )),
-        sees_instances: false,
-        ..Around::default()
-    };
-
-    let explained = explained(Answer::Held(withheld(true)), around);
-
-    assert_eq!(
-        explained.answer,
-        "rhel-2 is updated but for its kubelet: kubelet 1.34 waits for its API; 2 are behind (KubeletWithheld)"
-    );
-    assert_eq!(explained.planned_now, None);
-}
-
-#[test]
-fn what_the_pool_says_of_the_api_servers_is_newer_than_the_words_on_the_node() {
+fn who_cannot_ask_the_api_servers_repeats_what_the_controller_says_on_the_pool() {
     let said = |reason: &str, message: &str| {
         let mut snapshot = snapshot();
         let pool = snapshot.pools.get_mut("rhel").unwrap();
@@ -156,12 +131,13 @@ fn what_the_pool_says_of_the_api_servers_is_newer_than_the_words_on_the_node() {
                 "KubeletWithheld",
                 "kubelet 1.34 waits for its API; the machine's own API packages are 1.33; 3 API servers are behind",
             )),
-            sees_instances: false,
             ..Around::default()
         };
+        let mut plan = plan(Answer::Held(withheld(true)));
+        super::super::heard::repeat(&snapshot, &mut plan);
         answer(
             &snapshot,
-            &plan(Answer::Held(withheld(true))),
+            &plan,
             &NODE.into(),
             around,
             Rules::Windlass,
