@@ -13,7 +13,7 @@ use rendering::spec::MachineConfig;
 use serde_json::{Value, json};
 
 use crate::output::{Output, print_json, print_text};
-use crate::rendered::{Inputs, is_rendered};
+use crate::rendered::{Inputs, is_rendered, render_pool};
 
 /// Shows what changes between two configs, and what it disturbs.
 #[derive(clap::Args, Debug)]
@@ -108,7 +108,7 @@ fn sides(inputs: &Inputs, pool: Option<&str>, path: &Path) -> Result<Vec<Side>> 
     let mut sides = Vec::new();
     for (name, configs) in inputs.by_pool()? {
         if pool.is_none_or(|wanted| wanted == name) {
-            let rendered = inputs.render(&name, &configs)?;
+            let rendered = render_pool(&name, &configs)?;
             sides.push(Side {
                 pool: Some(name),
                 config: Configuration::read(&rendered.config)?,

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
 use crate::output::{Output, print_json, print_text};
-use crate::rendered::Inputs;
+use crate::rendered::{Inputs, render_pool};
 
 /// Shows what pools render to, offline.
 #[derive(clap::Args, Debug)]
@@ -32,7 +32,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     let mut shown = Vec::new();
     for (pool, configs) in pools {
-        let rendered = inputs.render(&pool, &configs)?;
+        let rendered = render_pool(&pool, &configs)?;
         for warning in &rendered.warnings {
             eprintln!("warning: {}: {warning}", warning.reason());
         }

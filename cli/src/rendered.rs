@@ -1,6 +1,6 @@
 //! Pools rendered offline from manifests: what `render`, `diff` and the demo's checks share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
@@ -76,15 +76,15 @@ impl Inputs {
     }
 
     fn by_role(&self) -> BTreeMap<String, Vec<&MachineConfig>> {
-        let roles: BTreeMap<String, ()> = self
+        let roles: BTreeSet<String> = self
             .machine_configs
             .iter()
-            .filter_map(|config| config.labels().get(ROLE).map(|role| (role.clone(), ())))
+            .filter_map(|config| config.labels().get(ROLE).cloned())
             .collect();
         let inherits =
             |pool: &str, role: &str| pool == role || (role == "worker" && pool != "master");
         roles
-            .into_keys()
+            .into_iter()
             .map(|pool| {
                 let selected = self
                     .machine_configs
@@ -100,13 +100,13 @@ impl Inputs {
             })
             .collect()
     }
+}
 
-    /// Renders one pool.
-    pub(crate) fn render(&self, pool: &str, configs: &[&MachineConfig]) -> Result<Rendered> {
-        let configs: Vec<_> = configs.iter().map(|config| (*config).into()).collect();
-        render(pool, &configs, &Images::default(), &Rules::default())
-            .with_context(|| format!("rendering the pool {pool}"))
-    }
+/// Renders one pool.
+pub(crate) fn render_pool(pool: &str, configs: &[&MachineConfig]) -> Result<Rendered> {
+    let configs: Vec<_> = configs.iter().map(|config| (*config).into()).collect();
+    render(pool, &configs, &Images::default(), &Rules::default())
+        .with_context(|| format!("rendering the pool {pool}"))
 }
 
 /// Whether a MachineConfig is the result of rendering, and so no source of it.

@@ -3,6 +3,8 @@
 //! Hash maps and jitter of the standard library, tokio and kube-runtime take their seeds from the C library's `getrandom`.
 //! This binary brings its own, so that nothing in it is left to chance. No other binary does.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use simulation::chance::Chance;
 use simulation::clock;
 use simulation::faults::{Faults, Rates};

@@ -65,7 +65,16 @@ impl Tool {
         if !binary.exists() {
             eprintln!("building {name} {version} once, into {}", folder.display());
             run(Command::new(env!("CARGO"))
-                .args(["install", name, "--version", version, "--locked", "--quiet"])
+                // They run for a second: building them optimised takes longer than all their runs.
+                .args([
+                    "install",
+                    name,
+                    "--version",
+                    version,
+                    "--locked",
+                    "--quiet",
+                    "--debug",
+                ])
                 .args(*features)
                 .arg("--root")
                 .arg(&folder)

@@ -135,7 +135,7 @@ fn about_pool(seen: &Seen, name: &str, now: Timestamp) -> Result<PoolExplanation
         notes.clone(),
     )
     .with_context(|| {
-        let names: Vec<String> = seen.pools.iter().map(|pool| pool.name_any()).collect();
+        let names: Vec<String> = seen.pools.iter().map(kube::ResourceExt::name_any).collect();
         format!(
             "no MachineConfigPool is called {name}; there are: {}",
             names.join(", ")

@@ -110,12 +110,11 @@ impl Rig {
             }
             panic!("the watch ended before {what}");
         };
-        match tokio::time::timeout(PATIENCE, found).await {
-            Ok(node) => node,
-            Err(_) => {
-                let node = self.node().await;
-                panic!("{what} never came: {:#?}", node.annotations());
-            }
+        if let Ok(node) = tokio::time::timeout(PATIENCE, found).await {
+            node
+        } else {
+            let node = self.node().await;
+            panic!("{what} never came: {:#?}", node.annotations());
         }
     }
 
