@@ -1,7 +1,7 @@
 //! What Prometheus may ask.
 //!
 //! Names that the reference has are used where they mean the same, so that its alerts and dashboards
-//! carry over (`mcc_…`); the rest is ours (`windlass_…`). Labels come from closed sets and from names of
+//! carry over (`mcc_…`, `mco_…`); the rest is ours (`windlass_…`). Labels come from closed sets and from names of
 //! pools. A node's name stands on the two gauges where the reference has it, and is removed with the trouble.
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -74,6 +74,55 @@ pub struct Metrics {
 }
 
 impl Metrics {
+    /// Forgets all that only a leader knows: what it said last would stand for ever beside what its successor says.
+    pub fn step_down(&self) {
+        let Self {
+            drain_err,
+            pool_alert,
+            machine_count,
+            updated_machine_count,
+            degraded_machine_count,
+            unavailable_machine_count,
+            holds,
+            slots_held,
+            leading,
+            rounds: _,
+            plans_refused: _,
+            evictions: _,
+            failures: _,
+            events_dropped: _,
+        } = self;
+        for of_nodes in [drain_err, pool_alert] {
+            of_nodes.clear();
+        }
+        for of_pools in [
+            machine_count,
+            updated_machine_count,
+            degraded_machine_count,
+            unavailable_machine_count,
+        ] {
+            of_pools.clear();
+        }
+        holds.clear();
+        slots_held.set(0);
+        leading.set(0);
+    }
+
+    /// Forgets a pool that is gone.
+    pub fn forget_pool(&self, pool: &str) {
+        let labels = OfPool {
+            pool: pool.to_owned(),
+        };
+        for of_pools in [
+            &self.machine_count,
+            &self.updated_machine_count,
+            &self.degraded_machine_count,
+            &self.unavailable_machine_count,
+        ] {
+            of_pools.remove(&labels);
+        }
+    }
+
     /// Registers all of them.
     pub fn register(&self, registry: &mut Registry) {
         let Self {
@@ -103,19 +152,19 @@ impl Metrics {
             "Node that no single pool can claim",
             pool_alert,
         );
-        r.register("mcc_machine_count", "Nodes of the pool", machine_count);
+        r.register("mco_machine_count", "Nodes of the pool", machine_count);
         r.register(
-            "mcc_updated_machine_count",
+            "mco_updated_machine_count",
             "Nodes that are as the pool wants",
             updated_machine_count,
         );
         r.register(
-            "mcc_degraded_machine_count",
+            "mco_degraded_machine_count",
             "Nodes that report a failure",
             degraded_machine_count,
         );
         r.register(
-            "mcc_unavailable_machine_count",
+            "mco_unavailable_machine_count",
             "Nodes that are away",
             unavailable_machine_count,
         );
@@ -154,23 +203,65 @@ impl Metrics {
 mod tests {
     use super::*;
 
+    fn scraped(metrics: &Metrics) -> String {
+        let (mut registry, mut text) = (Registry::default(), String::new());
+        metrics.register(&mut registry);
+        prometheus_client::encoding::text::encode(&mut text, &registry).expect("it encodes");
+        text
+    }
+
+    fn counted() -> Metrics {
+        let metrics = Metrics::default();
+        let (pool, node) = ("worker".to_owned(), "worker-0".to_owned());
+        for of_pools in [
+            &metrics.machine_count,
+            &metrics.updated_machine_count,
+            &metrics.degraded_machine_count,
+            &metrics.unavailable_machine_count,
+        ] {
+            let labels = OfPool { pool: pool.clone() };
+            of_pools.get_or_create(&labels).set(3);
+        }
+        for of_nodes in [&metrics.drain_err, &metrics.pool_alert] {
+            let labels = OfNode { node: node.clone() };
+            of_nodes.get_or_create(&labels).set(1);
+        }
+        metrics
+    }
+
     #[test]
     fn the_reference_s_names_are_kept_where_they_mean_the_same() {
-        let (metrics, mut registry) = (Metrics::default(), Registry::default());
-        metrics.register(&mut registry);
-        metrics
-            .machine_count
-            .get_or_create(&OfPool {
-                pool: "worker".to_owned(),
-            })
-            .set(3);
+        let text = scraped(&counted());
 
-        let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &registry).expect("it encodes");
+        for line in [
+            r#"mco_machine_count{pool="worker"} 3"#,
+            r#"mco_updated_machine_count{pool="worker"} 3"#,
+            r#"mco_degraded_machine_count{pool="worker"} 3"#,
+            r#"mco_unavailable_machine_count{pool="worker"} 3"#,
+            r#"mcc_drain_err{node="worker-0"} 1"#,
+            r#"mcc_pool_alert{node="worker-0"} 1"#,
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+    }
 
-        assert!(
-            text.contains(r#"mcc_machine_count{pool="worker"} 3"#),
-            "{text}"
-        );
+    #[test]
+    fn a_replica_that_no_longer_leads_says_nothing_about_pools_and_nodes() {
+        let metrics = counted();
+
+        metrics.step_down();
+
+        let text = scraped(&metrics);
+        assert!(!text.contains("worker"), "{text}");
+    }
+
+    #[test]
+    fn a_pool_that_is_gone_is_counted_no_longer() {
+        let metrics = counted();
+
+        metrics.forget_pool("worker");
+
+        let text = scraped(&metrics);
+        assert!(!text.contains(r#"pool="worker""#), "{text}");
     }
 }

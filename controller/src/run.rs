@@ -124,7 +124,7 @@ async fn terms(
             }
             ended = term => return Err(ended),
         }
-        metrics.leading.set(0);
+        metrics.step_down();
         info!("no longer leading");
     }
 }

@@ -12,15 +12,15 @@
 mod policies;
 
 use crate::context::Context;
-use crate::error::{ApiError, Attempt, Chain, Meaning};
+use crate::error::{ApiError, Attempt, Backoff, Chain, Meaning};
 use crate::events::{self, Tone};
-use crate::metrics::{OfNode, OfPool, OfReason};
+use crate::metrics::{Metrics, OfNode, OfPool, OfReason};
 use crate::render::Verdict;
 use crate::rollout::Decided;
 use api::MachineConfigPool;
 use api::conditions::{Condition, pool as types};
 use api::machineconfiguration::PoolConfiguration;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{Patch, PatchParams};
@@ -30,28 +30,30 @@ use rollout::membership::{Place, place};
 use rollout::snapshot::{NodeView, PoolCondition, PoolView};
 use rollout::status::{self, NodeReport, PoolStatus};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tracing::warn;
 
 /// Shows until dropped.
 pub async fn run(context: &Context) {
-    let mut written = BTreeMap::new();
+    let mut desk = Desk::default();
+    let mut backoff = Backoff::default();
     loop {
         let now = context.clock.now();
-        let wake_at = match pass(context, &mut written, now).await {
-            Ok(wake_at) => wake_at,
-            Err(error) => {
-                if error.meaning() != Meaning::Stale {
-                    context
-                        .metrics
-                        .failures
-                        .get_or_create(&OfReason { reason: "status" })
-                        .inc();
-                    warn!(error = %Chain(&error), "a status was not written");
-                }
-                Some(next_write(context, now))
-            }
-        };
+        let Pass {
+            mut wake_at,
+            failed,
+        } = pass(context, &mut desk, now).await;
+        if failed.is_empty() {
+            backoff.reset();
+        } else {
+            let delay = SignedDuration::try_from(backoff.delay()).unwrap_or_default();
+            wake_at = earlier(wake_at, now.saturating_add(delay).ok());
+        }
+        for error in failed.iter().filter(|e| e.meaning() != Meaning::Stale) {
+            let reason = OfReason { reason: "status" };
+            context.metrics.failures.get_or_create(&reason).inc();
+            warn!(error = %Chain(error), "a status was not written");
+        }
         tokio::select! {
             biased;
             () = context.wakes.status.notified() => {}
@@ -60,45 +62,83 @@ pub async fn run(context: &Context) {
     }
 }
 
-/// When a pool's status was last written.
-type Written = BTreeMap<String, Timestamp>;
+/// What is remembered between passes, by pool.
+#[derive(Default)]
+struct Desk {
+    /// When its status was last written.
+    written: BTreeMap<String, Timestamp>,
+    /// Those that are counted in metrics.
+    counted: BTreeSet<String>,
+}
 
-/// Shows every pool; returns when facts that had to wait may be written.
-async fn pass(
-    context: &Context,
-    written: &mut Written,
-    now: Timestamp,
-) -> Result<Option<Timestamp>, ApiError> {
+impl Desk {
+    /// Forgets pools that are gone.
+    fn keep(&mut self, metrics: &Metrics, is_pool: impl Fn(&str) -> bool) {
+        self.written.retain(|name, _| is_pool(name));
+        self.counted.retain(|name| {
+            let there = is_pool(name);
+            if !there {
+                metrics.forget_pool(name);
+            }
+            there
+        });
+    }
+}
+
+/// What came of looking at everything once.
+#[derive(Default)]
+struct Pass {
+    /// When facts that had to wait may be written.
+    wake_at: Option<Timestamp>,
+    /// What could not be written; one failure keeps no other status from being shown.
+    failed: Vec<ApiError>,
+}
+
+/// Shows every pool and every policy.
+async fn pass(context: &Context, desk: &mut Desk, now: Timestamp) -> Pass {
     let Some(decided) = context.board.notes().decided.clone() else {
-        return Ok(None);
+        return Pass::default();
     };
-    policies::show(context, &decided).await?;
+    let mut failed = policies::show(context, &decided).await;
     let mut wake_at: Option<Timestamp> = None;
-    for pool in context.stores.pools.all() {
+    let pools = context.stores.pools.all();
+    desk.keep(&context.metrics, |name| {
+        pools.iter().any(|pool| pool.name_any() == name)
+    });
+    for pool in pools {
         let name = pool.name_any();
         let Some(status) = judge(context, &decided, &pool, now) else {
             continue;
         };
         count(context, &name, &status);
+        desk.counted.insert(name.clone());
         let wanted = wire(&status);
         let present = serde_json::to_value(&pool.status).unwrap_or_default();
         match difference(&present, &wanted) {
             Difference::None => continue,
             Difference::Facts => {
-                let last = written.get(&name).map(|at| next_write(context, *at));
+                let last = desk.written.get(&name).map(|at| next_write(context, *at));
                 if let Some(next) = last.filter(|next| *next > now) {
-                    wake_at = Some(wake_at.map_or(next, |earlier| earlier.min(next)));
+                    wake_at = earlier(wake_at, Some(next));
                     continue;
                 }
             }
             Difference::Edge => {}
         }
-        write(context, &pool, &wanted).await?;
-        written.insert(name, now);
-        tell(context, &pool, &status);
+        match write(context, &pool, &wanted).await {
+            Ok(()) => {
+                desk.written.insert(name, now);
+                tell(context, &pool, &status);
+            }
+            Err(error) => failed.push(error),
+        }
     }
     alert(context, &decided);
-    Ok(wake_at)
+    Pass { wake_at, failed }
+}
+
+fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+    a.into_iter().chain(b).min()
 }
 
 /// What the pool's status should be; none of a pool that the last planning round did not know.

@@ -12,9 +12,10 @@ use rollout::Policy;
 use rollout::policy::PoolRule;
 use serde_json::json;
 
-/// Shows it on each policy, where it is not shown yet.
-pub(super) async fn show(context: &Context, decided: &Decided) -> Result<(), ApiError> {
+/// Shows it on each policy, where it is not shown yet; returns what could not be written.
+pub(super) async fn show(context: &Context, decided: &Decided) -> Vec<ApiError> {
     let now = Time(context.clock.now());
+    let mut failed = Vec::new();
     for policy in context.stores.policies.all() {
         let present = policy.status.clone().unwrap_or_default();
         let wanted = wanted(&policy, &decided.policy, present.clone(), &now);
@@ -28,9 +29,10 @@ pub(super) async fn show(context: &Context, decided: &Decided) -> Result<(), Api
         let patched = api
             .patch_status(&name, &PatchParams::default(), &Patch::Merge(&patch))
             .await;
-        patched.attempt("writing the status of the RolloutPolicy", &name)?;
+        let patched = patched.attempt("writing the status of the RolloutPolicy", &name);
+        failed.extend(patched.err());
     }
-    Ok(())
+    failed
 }
 
 fn wanted(
