@@ -4,7 +4,8 @@
 //! [`fold`] is pure. An instance that does not answer has no version; its silence ends what it answered
 //! before, so that "without a break" can be read off `since`.
 //! # Assumptions
-//! The instances are the addresses of EndpointSlice `default/kubernetes`, unless the configuration lists them.
+//! The instances are the addresses of EndpointSlice `default/kubernetes`, unless the configuration lists them or says that
+//! the balancer's answer counts. What a policy lists counts for its own pools alone.
 //! # Not here
 //! What follows from the versions: `rollout` (design.md 5).
 
@@ -12,6 +13,7 @@ use crate::config::std_duration;
 use crate::context::Context;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
+use rollout::policy::KubeletGate;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -56,6 +58,9 @@ pub fn fold(
 /// The name under which a balancer that answers for all instances is kept.
 const BALANCER: &str = "balancer";
 
+/// What is named as silent where the service has no address at all.
+const SERVICE: &str = "default/kubernetes";
+
 /// Asks until dropped. This is the one poll of the controller: an API server tells nobody that it was upgraded.
 pub async fn run(context: &Context) {
     loop {
@@ -83,34 +88,70 @@ pub async fn run(context: &Context) {
 }
 
 async fn ask_everybody(context: &Context) -> BTreeMap<String, Result<String, String>> {
-    let settings = &context.config.instances;
-    let patience = std_duration(settings.patience);
-    if settings.balancer_counts {
-        let own = AskOwnServer(context.client.clone());
-        return ask_all(&own, &[BALANCER.to_owned()], patience).await;
+    let Instances {
+        mut own,
+        mut listed,
+    } = instances(context);
+    let patience = std_duration(context.config.instances.patience);
+    let mut answers = BTreeMap::new();
+    if context.config.instances.balancer_counts {
+        own.retain(|name| name != BALANCER);
+        listed.remove(BALANCER);
+        let balancer = AskOwnServer(context.client.clone());
+        answers.extend(ask_all(&balancer, &[BALANCER.to_owned()], patience).await);
     }
-    ask_all(context.ask.as_ref(), &instances(context), patience).await
+    let others: Vec<String> = own.union(&listed).cloned().collect();
+    answers.extend(ask_all(context.ask.as_ref(), &others, patience).await);
+    answers
 }
 
-/// The instances that are asked: those that are configured, those that a policy lists, else the service's own.
-fn instances(context: &Context) -> Vec<String> {
-    let mut all: BTreeSet<String> = context.config.instances.addresses.iter().cloned().collect();
-    for policy in context.stores.policies.all() {
-        let gate = policy.spec.kubelet_gate.as_ref();
-        all.extend(
-            gate.into_iter()
-                .flat_map(|gate| gate.instances.iter().cloned()),
-        );
+/// The instances that are asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Instances {
+    /// Those that count for a pool whose policy lists none: as configured, else the service's own.
+    pub own: BTreeSet<String>,
+    /// Those that policies list, each for its own pools.
+    pub listed: BTreeSet<String>,
+}
+
+/// The instances that there are.
+pub fn instances(context: &Context) -> Instances {
+    let settings = &context.config.instances;
+    let slices = context.stores.api_servers.all();
+    let own: BTreeSet<String> = if settings.balancer_counts {
+        BTreeSet::from([BALANCER.to_owned()])
+    } else if settings.addresses.is_empty() {
+        let addresses = slices.iter().flat_map(|slice| &slice.addresses);
+        addresses.cloned().collect()
+    } else {
+        settings.addresses.iter().cloned().collect()
+    };
+    let policies = context.stores.policies.all();
+    let gates = policies
+        .iter()
+        .filter_map(|policy| policy.spec.kubelet_gate.as_ref());
+    let listed = gates.flat_map(|gate| gate.instances.iter().cloned());
+    Instances {
+        own,
+        listed: listed.collect(),
     }
-    if context.config.instances.addresses.is_empty() {
-        let slices = context.stores.api_servers.all();
-        all.extend(
-            slices
-                .iter()
-                .flat_map(|slice| slice.addresses.iter().cloned()),
-        );
+}
+
+/// What the gate goes by in pools whose policy says nothing else.
+pub fn defaults(instances: &Instances, balancer_counts: bool) -> KubeletGate {
+    let Instances { own, listed } = instances;
+    let mut gate = KubeletGate::default();
+    if balancer_counts {
+        gate.expected_instances = Some(1);
     }
-    all.into_iter().collect()
+    // What one policy lists is no instance of anybody else's.
+    if !listed.is_subset(own) {
+        gate.instances = own.iter().cloned().collect();
+        if gate.instances.is_empty() {
+            gate.instances.push(SERVICE.to_owned());
+        }
+    }
+    gate
 }
 
 /// Asks all instances at once; one that takes longer than `patience` has not answered.
@@ -228,6 +269,35 @@ mod tests {
         let second = answered(&first, Ok("v1.34.0"), 5);
 
         assert_eq!(second.values().next().map(|heard| heard.since), Some(at(5)));
+    }
+
+    fn known(own: &[&str], listed: &[&str]) -> Instances {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        Instances {
+            own: names(own),
+            listed: names(listed),
+        }
+    }
+
+    #[test]
+    fn an_instance_that_one_policy_lists_stands_in_for_no_other_pools_missing_one() {
+        let gate = defaults(&known(&["10.0.0.1:6443"], &["balancer.example:443"]), false);
+
+        assert_eq!(gate.instances, ["10.0.0.1:6443"]);
+    }
+
+    #[test]
+    fn a_service_without_an_address_is_silent_whatever_policies_list() {
+        let gate = defaults(&known(&[], &["balancer.example:443"]), false);
+
+        assert_eq!(gate.instances, [SERVICE]);
+    }
+
+    #[test]
+    fn where_the_balancer_s_answer_counts_it_is_enough() {
+        let gate = defaults(&known(&[BALANCER], &[]), true);
+
+        assert_eq!(gate.expected_instances, Some(1));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::context::Context;
 use crate::drain::DrainFact;
 use crate::drain::blocker::Blocker;
 use crate::drain::pod::PodView;
+use crate::gate;
 use crate::stores::NODE_LEASES;
 use api::names::{label, object, ours};
 use api::{MachineConfigNode, MachineConfigPool, RolloutPolicy};
@@ -17,7 +18,7 @@ use k8s_openapi::api::core::v1::Node;
 use kube::ResourceExt;
 use rollout::hold::NAMES_SHOWN;
 use rollout::membership::{Place, place};
-use rollout::names::PoolName;
+use rollout::names::{NodeName, PoolName};
 use rollout::snapshot::{ApiPod, ApiServers, Assigned, DrainView, NodeView, PoolView};
 use rollout::{Policy, PoolPolicy, Snapshot};
 use std::collections::BTreeMap;
@@ -33,16 +34,10 @@ pub fn snapshot(context: &Context, facts: &mut Facts) -> Snapshot {
     facts.update(configs.iter().map(|config| &config.0));
     let pools: BTreeMap<PoolName, PoolView> =
         stores.pools.all().iter().map(|pool| view(pool)).collect();
-    let drains = context.board.notes().drains.clone();
-    let mut nodes = BTreeMap::new();
-    for kept in stores.nodes.all() {
-        let mut node = kept.view.clone();
-        complete(context, &kept.node, &mut node, drains.get(&kept.name));
-        judge_hosts(context, &kept.node, &mut node, &pools, facts);
-        nodes.insert(node.name.clone(), node);
-    }
+    let kept = stores.nodes.all();
+    let seen = kept.iter().map(|kept| (&kept.node, kept.view.clone()));
     Snapshot {
-        nodes,
+        nodes: nodes(context, facts, &pools, seen),
         pools,
         configs: facts.views(),
         ledger: None,
@@ -52,10 +47,30 @@ pub fn snapshot(context: &Context, facts: &mut Facts) -> Snapshot {
     }
 }
 
+/// All that is known of these nodes.
+pub fn nodes<'a>(
+    context: &Context,
+    facts: &mut Facts,
+    pools: &BTreeMap<PoolName, PoolView>,
+    seen: impl Iterator<Item = (&'a Node, NodeView)>,
+) -> BTreeMap<NodeName, NodeView> {
+    let drains = context.board.notes().drains.clone();
+    let mut nodes = BTreeMap::new();
+    for (node, mut view) in seen {
+        let drain = drains.get(view.name.as_str());
+        complete(context, node, &mut view, drain);
+        judge_hosts(context, node, &mut view, pools, facts);
+        nodes.insert(view.name.clone(), view);
+    }
+    nodes
+}
+
 /// What the owners allow.
 pub fn policy(context: &Context, pools: &BTreeMap<PoolName, PoolView>) -> Policy {
+    let balancer_counts = context.config.instances.balancer_counts;
     let defaults = PoolPolicy {
         first_approval: !context.config.approve_first,
+        kubelet_gate: Some(gate::defaults(&gate::instances(context), balancer_counts)),
         ..PoolPolicy::default()
     };
     let policies = context.stores.policies.all();
@@ -67,7 +82,7 @@ pub fn policy(context: &Context, pools: &BTreeMap<PoolName, PoolView>) -> Policy
 }
 
 /// The facts on a Node that stand on other objects.
-pub fn complete(context: &Context, node: &Node, view: &mut NodeView, drain: Option<&DrainFact>) {
+fn complete(context: &Context, node: &Node, view: &mut NodeView, drain: Option<&DrainFact>) {
     let name = node.name_any();
     let stores = &context.stores;
     let record = stores.config_nodes.get(&name);

@@ -108,7 +108,7 @@ async fn round(
         let ledger = ledger::read(context).await?;
         snapshot.ledger = ledger.as_ref().map(Ledger::from_object);
         if ledger.is_none() {
-            list_nodes(context, &mut snapshot).await?;
+            list_nodes(context, facts, &mut snapshot).await?;
         }
         planned = plan(&snapshot, &policy, now);
         read = ledger;
@@ -181,18 +181,21 @@ fn wants_to_act(plan: &Plan) -> bool {
 }
 
 /// Without a ledger, slots are rebuilt from what the API server itself says of the nodes.
-async fn list_nodes(context: &Context, snapshot: &mut Snapshot) -> Result<(), ApiError> {
+async fn list_nodes(
+    context: &Context,
+    facts: &mut Facts,
+    snapshot: &mut Snapshot,
+) -> Result<(), ApiError> {
     let api = Api::<Node>::all(context.client.clone());
     let list = api
         .list(&ListParams::default())
         .await
         .attempt("listing the", "nodes")?;
-    let views = list.items.iter().map(|node| {
-        let mut view = NodeView::from_node(node);
-        fold::complete(context, node, &mut view, None);
-        (view.name.clone(), view)
-    });
-    snapshot.nodes = views.collect();
+    let seen = list
+        .items
+        .iter()
+        .map(|node| (node, NodeView::from_node(node)));
+    snapshot.nodes = fold::nodes(context, facts, &snapshot.pools, seen);
     snapshot.nodes_listed_consistently = true;
     Ok(())
 }
