@@ -124,29 +124,38 @@ pub fn print(selected: &[&MachineConfig]) -> String {
     selected.iter().map(one).collect::<Vec<_>>().join(",")
 }
 
-/// Renders, and refuses what none of `hosts` could apply on top of the pool's present target.
+/// A way on which a node may have to go: what it comes from, and what its host can apply.
+#[derive(Clone, Copy, Debug)]
+pub struct Way<'a> {
+    /// The pool's present target, or what the node has where the pool has none yet; none if that is nothing.
+    pub from: Option<&'a MachineConfig>,
+    /// What its host can apply.
+    pub host: &'a Capabilities,
+}
+
+/// Renders, and refuses what could be applied on none of `ways`.
 pub fn judge(
     pool: &str,
     selected: &[&MachineConfig],
-    target: Option<&MachineConfig>,
-    hosts: &[Capabilities],
+    ways: &[Way<'_>],
 ) -> Result<Rendered, Refused> {
     let sources: Vec<spec::MachineConfig> = selected.iter().map(|it| to_rendering(it)).collect();
     let rendered = render(pool, &sources, &Images::default(), &Rules::default())
         .map_err(|error| Refused::Render(Box::new(error)))?;
-    let Some(target) = target.filter(|target| target.name_any() != rendered.config.name) else {
-        return Ok(rendered);
-    };
     // A config that cannot be read was refused by rendering, or is not ours: nothing to compare then.
-    let (Ok(old), Ok(new)) = (
-        Configuration::read(&to_rendering(target)),
-        Configuration::read(&rendered.config),
-    ) else {
+    let Ok(new) = Configuration::read(&rendered.config) else {
         return Ok(rendered);
     };
     let mut refusal = None;
-    for host in hosts {
-        match reconcilable(Some(&old), &new, host) {
+    for way in ways {
+        if way.from.is_some_and(|old| old.name_any() == new.name) {
+            return Ok(rendered);
+        }
+        let old = way.from.map(|old| Configuration::read(&to_rendering(old)));
+        let Ok(old) = old.transpose() else {
+            return Ok(rendered);
+        };
+        match reconcilable(old.as_ref(), &new, way.host) {
             Ok(()) => return Ok(rendered),
             Err(refused) => refusal = refusal.or(Some(refused)),
         }
@@ -193,6 +202,11 @@ mod tests {
         .expect("a pool")
     }
 
+    fn target_of(config: &MachineConfig) -> MachineConfig {
+        let rendered = judge("worker", &[config], &[]).expect("it renders");
+        super::super::convert::from_rendering(rendered.config)
+    }
+
     fn workers() -> MachineConfigPool {
         pool(&json!({"matchLabels": {"machineconfiguration.openshift.io/role": "worker"}}))
     }
@@ -229,21 +243,21 @@ mod tests {
     #[test]
     fn a_change_that_no_node_can_apply_is_refused_with_the_guilty_config_and_its_field() {
         let before = [config("00-a", "worker", &json!({}))];
-        let old = judge("worker", &[&before[0]], None, &[]).expect("it renders");
-        let target = super::super::convert::from_rendering(old.config);
+        let target = target_of(&before[0]);
         let disks = config(
             "99-disks",
             "worker",
             &json!({"storage": {"disks": [{"device": "/dev/sda"}]}}),
         );
 
-        let refused = judge(
-            "worker",
-            &[&before[0], &disks],
-            Some(&target),
-            &[Capabilities::reference()],
-        )
-        .expect_err("nobody repartitions a living node");
+        let reference = Capabilities::reference();
+        let way = Way {
+            from: Some(&target),
+            host: &reference,
+        };
+
+        let refused = judge("worker", &[&before[0], &disks], &[way])
+            .expect_err("nobody repartitions a living node");
 
         let sentence = refused.to_string();
         assert!(
@@ -254,24 +268,45 @@ mod tests {
 
     #[test]
     fn a_change_that_one_node_can_apply_passes() {
-        let old = judge(
-            "worker",
-            &[&config("00-a", "worker", &json!({}))],
-            None,
-            &[],
-        )
-        .expect("renders");
-        let target = super::super::convert::from_rendering(old.config);
+        let target = target_of(&config("00-a", "worker", &json!({})));
         let links = json!({"storage": {"links": [{"path": "/a", "target": "/b"}]}});
         let able = Capabilities::of([rendering::reconcile::Capability::Links]);
+
+        let reference = Capabilities::reference();
+        let way = |host| Way {
+            from: Some(&target),
+            host,
+        };
 
         let judged = judge(
             "worker",
             &[&config("00-a", "worker", &links)],
-            Some(&target),
-            &[Capabilities::reference(), able],
+            &[way(&reference), way(&able)],
         );
 
         assert!(judged.is_ok());
+    }
+
+    #[test]
+    fn a_first_config_that_no_living_node_can_apply_is_refused_and_what_a_node_has_already_is_not()
+    {
+        let links = json!({"storage": {"links": [{"path": "/a", "target": "/b"}]}});
+        let first = config("00-a", "worker", &links);
+        let has_it = target_of(&first);
+        let reference = Capabilities::reference();
+        let way = |from| Way {
+            from,
+            host: &reference,
+        };
+
+        let on_new_nodes = judge("infra", &[&first], &[way(None)]);
+        let on_moved_nodes = judge("infra", &[&first], &[way(None), way(Some(&has_it))]);
+        let on_no_nodes = judge("infra", &[&first], &[]);
+
+        assert_eq!(
+            on_new_nodes.map_err(|refused| refused.reason()),
+            Err("Irreconcilable")
+        );
+        assert!(on_moved_nodes.is_ok() && on_no_nodes.is_ok());
     }
 }

@@ -24,8 +24,8 @@ use crate::events::{self, Tone};
 use crate::metrics::OfReason;
 use crate::rollout::host;
 use crate::stores::Whole;
-use api::MachineConfigPool;
-use inputs::Refused;
+use api::{MachineConfig, MachineConfigPool};
+use inputs::{Refused, Way};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use quiet::{Quiet, Rest};
@@ -96,12 +96,19 @@ struct Desk {
     judged: BTreeMap<String, (Inputs, Result<Rendered, Refused>)>,
 }
 
+impl Desk {
+    /// The names that pools were rendered to.
+    fn targets(&self) -> impl Iterator<Item = String> {
+        let judged = self.judged.values();
+        judged.filter_map(|(_, judged)| Some(judged.as_ref().ok()?.config.name.clone()))
+    }
+}
+
 /// All that the outcome of rendering depends on.
 #[derive(PartialEq, Eq)]
 struct Inputs {
     selected: String,
-    target: Option<String>,
-    hosts: Vec<Vec<&'static str>>,
+    ways: Vec<(Option<String>, Vec<&'static str>)>,
 }
 
 /// Looks at every pool; returns when to look again. One pool's failure keeps no other from its target.
@@ -114,14 +121,19 @@ async fn pass(
     let is_pool = |name: &str| pools.iter().any(|pool| pool.name_any() == name);
     desk.quiet.keep(is_pool);
     desk.judged.retain(|name, _| is_pool(name));
-    let all_hosts = hosts(context, &pools);
+    context
+        .board
+        .notes()
+        .rendered
+        .retain(|name, _| is_pool(name));
+    let (all_hosts, reference) = (hosts(context, &pools), Capabilities::reference());
+    let configs = context.stores.configs.all();
     let (mut wake_at, mut failed) = (None, None);
     for pool in pools
         .iter()
         .filter(|pool| pool.metadata.deletion_timestamp.is_none())
     {
         let name = pool.name_any();
-        let configs = context.stores.configs.all();
         let selected = inputs::selected(pool, configs.iter().map(|config| &config.0));
         let print = match &selected {
             Ok(selected) => inputs::print(selected),
@@ -131,24 +143,19 @@ async fn pass(
             wake_at = Some(wake_at.map_or(at, |earlier: Timestamp| earlier.min(at)));
             continue;
         }
-        let nobody = [Capabilities::reference()];
-        let hosts = all_hosts
-            .get(&name)
-            .map_or(nobody.as_slice(), Vec::as_slice);
-        let target = context.stores.configs.get(&pool.spec.configuration.name);
-        let target = target.as_deref().map(|whole| &whole.0);
+        let hosts = all_hosts.get(&name).map_or(&[] as &[_], Vec::as_slice);
+        let ways = ways(&configs, pool, hosts, &reference);
+        let way = |way: &Way<'_>| (way.from.map(ResourceExt::name_any), way.host.names());
         let key = Inputs {
             selected: print,
-            target: target.map(ResourceExt::name_any),
-            hosts: hosts.iter().map(Capabilities::names).collect(),
+            ways: ways.iter().map(way).collect(),
         };
         if desk
             .judged
             .get(&name)
             .is_none_or(|(known, _)| *known != key)
         {
-            let judged =
-                selected.and_then(|selected| inputs::judge(&name, &selected, target, hosts));
+            let judged = selected.and_then(|selected| inputs::judge(&name, &selected, &ways));
             desk.judged.insert(name.clone(), (key, judged));
         }
         let Some((_, judged)) = desk.judged.get(&name) else {
@@ -158,8 +165,10 @@ async fn pass(
             failed = failed.or(Some(error));
         }
     }
-    disruption::publish(context).await?;
-    let old_at = sweep::sweep(context, now).await?;
+    if let Err(error) = disruption::publish(context).await {
+        failed = failed.or(Some(error));
+    }
+    let old_at = sweep::sweep(context, desk.targets(), now).await?;
     let wake_at = wake_at.into_iter().chain(old_at).min();
     failed.map_or(Ok(wake_at), Err)
 }
@@ -215,23 +224,76 @@ async fn conclude(
     Ok(())
 }
 
-/// What the hosts of each pool's nodes can apply, each set once.
+/// The ways on which the nodes of a pool may have to go: from its target, or, where it has none yet, each from what it
+/// has. A config that is not there says nothing.
+fn ways<'a>(
+    configs: &'a [Arc<Whole<MachineConfig>>],
+    pool: &MachineConfigPool,
+    hosts: &'a [Host],
+    reference: &'a Capabilities,
+) -> Vec<Way<'a>> {
+    let find = |name: &str| {
+        let found = configs.iter().find(|config| config.name_any() == name);
+        found.map(|config| &config.0)
+    };
+    let target = &pool.spec.configuration.name;
+    if target.is_empty() {
+        let way = |host: &'a Host| {
+            let from = match &host.current {
+                None => None,
+                Some(current) => Some(find(current)?),
+            };
+            let host = &host.can;
+            Some(Way { from, host })
+        };
+        return hosts.iter().filter_map(way).collect();
+    }
+    let Some(target) = find(target) else {
+        return Vec::new();
+    };
+    let mut all: Vec<&Capabilities> = hosts.iter().map(|host| &host.can).collect();
+    if all.is_empty() {
+        all.push(reference);
+    }
+    let way = |host| Way {
+        from: Some(target),
+        host,
+    };
+    all.into_iter().map(way).collect()
+}
+
+/// A kind of node: what it has, and what its host can apply.
+#[derive(PartialEq)]
+struct Host {
+    current: Option<String>,
+    can: Capabilities,
+}
+
+/// The kinds of nodes that each pool has, each once.
 fn hosts(
     context: &Context,
     pools: &[Arc<Whole<MachineConfigPool>>],
-) -> BTreeMap<String, Vec<Capabilities>> {
+) -> BTreeMap<String, Vec<Host>> {
     let views: BTreeMap<_, PoolView> = pools
         .iter()
         .map(|pool| PoolView::from_pool(pool))
         .map(|view| (view.name.clone(), view))
         .collect();
-    let mut hosts: BTreeMap<String, Vec<Capabilities>> = BTreeMap::new();
+    let mut hosts: BTreeMap<String, Vec<Host>> = BTreeMap::new();
     for kept in context.stores.nodes.all() {
         let Place::In { primary, .. } = place(&views, &kept.view.labels) else {
             continue;
         };
-        let (host, known) = (host(context, &kept.node), hosts.entry(primary.to_string()));
-        let known = known.or_default();
+        // Where the pool has a target, that is what its nodes come from.
+        let has_target = views
+            .get(&primary)
+            .is_some_and(|pool| pool.target.is_some());
+        let current = kept.view.current.as_ref().filter(|_| !has_target);
+        let host = Host {
+            current: current.map(ToString::to_string),
+            can: host(context, &kept.node),
+        };
+        let known = hosts.entry(primary.to_string()).or_default();
         if !known.contains(&host) {
             known.push(host);
         }

@@ -1,8 +1,9 @@
 //! Removes the rendered configs that [`super::prune`] lets go.
 //!
 //! # Guarantees
-//! A config is named by nodes (annotations and MachineConfigNodes), pools, the ledger, and by a composed
-//! config that is itself kept. The delete tests the version that was seen.
+//! A config is named by nodes (annotations, requests and MachineConfigNodes), pools, the ledger, by a composed config
+//! for as long as that is there, and by what a pool was rendered to, whether or not the caches show it yet. The delete
+//! tests the version that was seen.
 
 use super::prune::{Rendered, next_old_enough, prunable};
 use super::publish::FINALIZER;
@@ -17,9 +18,10 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use tracing::info;
 
-/// Removes what may go; returns when more may.
+/// Removes what may go, and none of `targets`; returns when more may.
 pub(super) async fn sweep(
     context: &Context,
+    targets: impl Iterator<Item = String>,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, ApiError> {
     let configs = context.stores.configs.all();
@@ -28,7 +30,9 @@ pub(super) async fn sweep(
         .map(|config| &config.0)
         .filter(|config| super::is_rendered(config))
         .collect();
-    let named = named(context, &rendered);
+    let mut named = named(context);
+    named.extend(targets);
+    named.extend(withheld(&rendered));
     let facts: Vec<Rendered> = rendered.iter().filter_map(|config| fact(config)).collect();
     let going: BTreeSet<String> = prunable(&facts, &named, &context.config.pruning, now)
         .into_iter()
@@ -50,8 +54,18 @@ pub(super) async fn sweep(
     ))
 }
 
-/// All names that something gives.
-fn named(context: &Context, rendered: &[&MachineConfig]) -> BTreeSet<String> {
+/// The configs that composed ones withhold a part of.
+fn withheld(rendered: &[&MachineConfig]) -> Vec<String> {
+    let there = rendered
+        .iter()
+        .filter(|config| config.metadata.deletion_timestamp.is_none());
+    there
+        .filter_map(|config| config.annotations().get(names::WITHHOLDS).cloned())
+        .collect()
+}
+
+/// All names that the caches give.
+fn named(context: &Context) -> BTreeSet<String> {
     let stores = &context.stores;
     let mut named = BTreeSet::new();
     for kept in stores.nodes.all() {
@@ -61,6 +75,8 @@ fn named(context: &Context, rendered: &[&MachineConfig]) -> BTreeSet<String> {
                 .iter()
                 .filter_map(|key| kept.node.annotations().get(*key).cloned()),
         );
+        let asked = kept.view.request.as_ref();
+        named.extend(asked.map(|request| request.config.to_string()));
     }
     for pool in stores.pools.all() {
         named.insert(pool.spec.configuration.name.clone());
@@ -91,13 +107,6 @@ fn named(context: &Context, rendered: &[&MachineConfig]) -> BTreeSet<String> {
                 .map(|holder| holder.config.clone()),
         );
     }
-    let composed = rendered
-        .iter()
-        .filter(|config| named.contains(&config.name_any()));
-    let targets: Vec<String> = composed
-        .filter_map(|config| config.annotations().get(names::WITHHOLDS).cloned())
-        .collect();
-    named.extend(targets);
     named
 }
 
