@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use controller::drain::blocker::Blocker;
 use controller::drain::pod::PodView;
-use controller::drain::round::{Drain, Rules, decide};
+use controller::drain::round::{Drain, decide};
+use controller::drain::rules::Rules;
 use jiff::Timestamp;
 use rollout::policy::DrainPolicy;
 

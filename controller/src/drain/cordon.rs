@@ -35,18 +35,27 @@ pub fn is_cordoned(node: &Node) -> bool {
         .unwrap_or(false)
 }
 
-/// The patch that cordons for this request; empty where the node is cordoned already.
+/// Whether the node bears a cordon of ours that another assignment than this one asked for.
+pub fn is_of_another(node: &Node, request: &Request) -> bool {
+    is_ours(node) && intent(node) != Some(request.intent)
+}
+
+/// The patch that cordons for this request; empty where the node is cordoned for it already.
 ///
-/// A cordon that was there before is a person's: it gets no mark, so it is left as it was found.
+/// A cordon that was there before is a person's: it gets no mark, so it is left as it was found. One that an earlier
+/// assignment asked for becomes this one's: its drain begins now.
 pub fn cordon<'a>(node: &'a Node, request: &Request, now: Timestamp) -> NodePatch<'a> {
     let mut patch = NodePatch::of(node);
-    if is_cordoned(node) {
+    let marked = is_ours(node);
+    if is_cordoned(node) && !is_of_another(node, request) {
         return patch;
     }
     patch.assume(contract::DESIRED_DRAIN);
-    patch
-        .with_spec()
-        .add(&["spec", "unschedulable"], Value::Bool(true));
+    if !is_cordoned(node) {
+        patch
+            .with_spec()
+            .add(&["spec", "unschedulable"], Value::Bool(true));
+    }
     let absent = PROTECTIONS
         .iter()
         .filter(|(key, _)| !node.annotations().contains_key(*key));
@@ -54,17 +63,16 @@ pub fn cordon<'a>(node: &'a Node, request: &Request, now: Timestamp) -> NodePatc
     let mut ours: Vec<&str> = protected_by_us(node);
     for (key, value) in absent {
         patch.annotate(key, *value);
-        ours.push(key);
+        if !ours.contains(key) {
+            ours.push(key);
+        }
     }
-    patch.annotate(
-        ours::CORDONED,
-        format!(
-            "{};{};{}",
-            request.intent,
-            since(node).unwrap_or(now),
-            ours.join(",")
-        ),
-    );
+    if marked {
+        patch.assume(ours::CORDONED);
+    }
+    let since = since(node, request).unwrap_or(now);
+    let list = ours.join(",");
+    patch.annotate(ours::CORDONED, format!("{};{since};{list}", request.intent));
     patch
 }
 
@@ -103,24 +111,28 @@ pub fn acknowledge<'a>(node: &'a Node, request: &Request, cordoned: bool) -> Nod
     patch
 }
 
-/// When we cordoned the node, by our mark.
-pub fn since(node: &Node) -> Option<Timestamp> {
-    node.annotations()
-        .get(ours::CORDONED)?
-        .split(';')
-        .nth(1)?
-        .parse()
-        .ok()
+/// When we cordoned the node for this request, by our mark.
+pub fn since(node: &Node, request: &Request) -> Option<Timestamp> {
+    if is_of_another(node, request) {
+        return None;
+    }
+    mark(node)?.split(';').nth(1)?.parse().ok()
+}
+
+/// The assignment that our cordon is for, by its mark.
+fn intent(node: &Node) -> Option<u64> {
+    mark(node)?.split(';').next()?.parse().ok()
+}
+
+/// What our mark says: intent; when; what was set besides.
+fn mark(node: &Node) -> Option<&str> {
+    node.annotations().get(ours::CORDONED).map(String::as_str)
 }
 
 /// The protections that our mark says we set.
 fn protected_by_us(node: &Node) -> Vec<&str> {
-    let mark = node
-        .annotations()
-        .get(ours::CORDONED)
-        .map_or("", String::as_str);
-    // The mark says: intent; when; what was set besides.
-    let list = mark.split(';').nth(2).unwrap_or_default();
+    let list = mark(node).and_then(|mark| mark.split(';').nth(2));
+    let list = list.unwrap_or_default();
     list.split(',')
         .filter(|key| PROTECTIONS.iter().any(|(known, _)| known == key))
         .collect()
@@ -229,6 +241,32 @@ mod tests {
         let after = uncordoned(&cordoned(&undone));
 
         assert!(!is_cordoned(&after) && !after.annotations().contains_key(KARPENTER));
+    }
+
+    #[test]
+    fn the_cordon_of_an_earlier_assignment_becomes_this_one_s_and_its_drain_begins_now() {
+        let before = cordoned(&node(false, &[]));
+        let later = Request {
+            intent: 4,
+            ..drain()
+        };
+        let now = Timestamp::from_second(3600).expect("in range");
+
+        let after = cordon(&before, &later, now)
+            .applied_to(&before)
+            .expect("it applies");
+
+        assert_eq!(since(&before, &drain()), Some(Timestamp::UNIX_EPOCH));
+        assert_eq!(since(&before, &later), None);
+        assert_eq!(since(&after, &later), Some(now));
+        assert!(!uncordoned(&after).annotations().contains_key(KARPENTER));
+    }
+
+    #[test]
+    fn a_node_that_is_cordoned_for_this_assignment_is_not_written_again() {
+        let before = cordoned(&node(false, &[]));
+
+        assert!(cordon(&before, &drain(), Timestamp::UNIX_EPOCH).is_empty());
     }
 
     #[test]

@@ -7,9 +7,9 @@
 //! kube's own eviction request spells its delete options in a way that the API server does not read
 //! (so it would lose the uid), so the body is the API's own type here.
 
+use super::asked::{ASK_AGAIN, Answer, Asked, Seen};
 use super::blocker::Blocker;
 use super::pod::PodView;
-use super::round::{ASK_AGAIN, Answer, Asked, Seen};
 use crate::error::{ApiError, Attempt, Chain, Meaning};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Pod;

@@ -2,9 +2,10 @@
 //!
 //! # Guarantees
 //! The annotation bears our name as its value, so that only what we set is removed. Where there is no
-//! Cluster API, or no right to its Machines, nothing happens: it is a protection and no precondition.
+//! Cluster API, or no right to its Machines, nothing happens: it is a protection and no precondition. What is to
+//! be taken away is tried until it is known to be gone.
 
-use crate::error::{Attempt, Chain};
+use crate::error::{ApiError, Attempt, Chain};
 use api::names::{foreign, group};
 use k8s_openapi::api::core::v1::Node;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams};
@@ -17,52 +18,72 @@ pub(super) async fn protect(client: &Client, node: &Node) {
     let Some((api, name)) = machine(client, node) else {
         return;
     };
-    match api
-        .get_opt(&name)
+    if let Err(error) = set(&api, &name).await {
+        debug!(error = %Chain(&error), "the Machine is not protected");
+    }
+}
+
+async fn set(api: &Api<DynamicObject>, name: &str) -> Result<(), ApiError> {
+    let machine = api
+        .get_opt(name)
         .await
-        .attempt("reading the Machine", &name)
-    {
-        Ok(Some(machine))
-            if !machine
-                .annotations()
-                .contains_key(foreign::CAPI_SKIP_REMEDIATION) =>
-        {
-            annotate(&api, &name, json!(group::WINDLASS)).await;
-        }
-        Ok(_) => {}
-        Err(error) => debug!(error = %Chain(&error), "the Machine is not protected"),
+        .attempt("reading the Machine", name)?;
+    let known = |machine: &DynamicObject| {
+        machine
+            .annotations()
+            .contains_key(foreign::CAPI_SKIP_REMEDIATION)
+    };
+    match machine {
+        Some(machine) if !known(&machine) => annotate(api, name, json!(group::WINDLASS)).await,
+        _ => Ok(()),
     }
 }
 
 /// Takes the protection away, if it is ours.
-pub(super) async fn release(client: &Client, node: &Node) {
+///
+/// # Errors
+/// It may still be there, and taking it away may succeed later. Where there is no such Machine or no right to it, there
+/// is nothing to wait for.
+pub(super) async fn release(client: &Client, node: &Node) -> Result<(), ApiError> {
     let Some((api, name)) = machine(client, node) else {
-        return;
+        return Ok(());
     };
-    match api
-        .get_opt(&name)
-        .await
-        .attempt("reading the Machine", &name)
-    {
-        Ok(Some(machine)) => {
-            let value = machine.annotations().get(foreign::CAPI_SKIP_REMEDIATION);
-            if value.is_some_and(|value| value == group::WINDLASS) {
-                annotate(&api, &name, serde_json::Value::Null).await;
-            }
+    match taken_away(&api, &name).await {
+        Err(error) if error.may_pass() => Err(error),
+        Err(error) => {
+            debug!(error = %Chain(&error), "the Machine keeps its protection");
+            Ok(())
         }
-        Ok(None) => {}
-        Err(error) => debug!(error = %Chain(&error), "the Machine keeps its protection"),
+        Ok(()) => Ok(()),
     }
 }
 
-async fn annotate(api: &Api<DynamicObject>, name: &str, value: serde_json::Value) {
+async fn taken_away(api: &Api<DynamicObject>, name: &str) -> Result<(), ApiError> {
+    let machine = api
+        .get_opt(name)
+        .await
+        .attempt("reading the Machine", name)?;
+    let Some(machine) = machine else {
+        return Ok(());
+    };
+    let value = machine.annotations().get(foreign::CAPI_SKIP_REMEDIATION);
+    if value.is_none_or(|value| value != group::WINDLASS) {
+        return Ok(());
+    }
+    annotate(api, name, serde_json::Value::Null).await
+}
+
+async fn annotate(
+    api: &Api<DynamicObject>,
+    name: &str,
+    value: serde_json::Value,
+) -> Result<(), ApiError> {
     let patch = json!({"metadata": {"annotations": {foreign::CAPI_SKIP_REMEDIATION: value}}});
     let patched = api
         .patch(name, &PatchParams::default(), &Patch::Merge(patch))
         .await;
-    if let Err(error) = patched.attempt("annotating the Machine", name) {
-        debug!(error = %Chain(&error), "the Machine was not annotated");
-    }
+    patched.attempt("annotating the Machine", name)?;
+    Ok(())
 }
 
 /// The node's Machine, if it says that it has one.

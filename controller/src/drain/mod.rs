@@ -9,6 +9,7 @@
 //! # Not here
 //! Who gets a slot: see [`crate::rollout`]. What is shown on the MachineConfigNode: see [`crate::report`].
 
+pub mod asked;
 pub mod blocker;
 pub mod cordon;
 pub mod evict;
@@ -16,6 +17,7 @@ mod machine;
 pub mod pod;
 pub mod request;
 pub mod round;
+pub mod rules;
 pub mod step;
 mod work;
 
@@ -23,6 +25,7 @@ use crate::context::Context;
 use crate::error::Backoff;
 use crate::events::{self, Tone};
 use crate::rollout::{Decided, is_control_plane};
+use asked::Asked;
 use blocker::{Blocker, summary};
 use futures::StreamExt;
 use futures::future::BoxFuture;
@@ -33,7 +36,8 @@ use kube::ResourceExt;
 use pod::PodName;
 use request::Request;
 use rollout::policy::DrainPolicy;
-use round::{Asked, Drain, Round, Rules, decide};
+use round::{Drain, Round, decide};
+use rules::Rules;
 use std::collections::{BTreeMap, BTreeSet};
 use step::{Standing, Step, next};
 use work::Done;
@@ -198,7 +202,7 @@ impl One {
     fn new(request: &Request, node: &Node, now: Timestamp) -> Self {
         Self {
             request: request.clone(),
-            began: cordon::since(node).unwrap_or(now),
+            began: cordon::since(node, request).unwrap_or(now),
             asked: BTreeMap::new(),
             busy: false,
             rests: None,

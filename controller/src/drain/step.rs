@@ -68,7 +68,7 @@ pub fn next(
     if standing.alone {
         return (Step::Acknowledge { cordoned: false }, nothing());
     }
-    if !cordon::is_cordoned(node) {
+    if !cordon::is_cordoned(node) || cordon::is_of_another(node, request) {
         return (Step::Cordon, nothing());
     }
     if is_silent(node) {

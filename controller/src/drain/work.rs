@@ -1,11 +1,11 @@
 //! Carries out one step about one node.
 
+use super::asked::{Answer, Asked, Seen};
 use super::cordon;
 use super::evict::evict;
 use super::machine;
 use super::pod::PodView;
 use super::request::Request;
-use super::round::{Answer, Asked, Seen};
 use super::step::Step;
 use crate::context::Context;
 use crate::error::{ApiError, Chain, Meaning};
@@ -106,9 +106,10 @@ async fn write(
             )
         }
         Step::Uncordon => {
+            // First the Machine: once the request is carried out nobody would come back for it.
+            machine::release(client, node).await?;
             let patch = cordon::uncordon(node, request);
             patch.send(client, "uncordoning the node").await?;
-            machine::release(client, node).await;
             (
                 "Uncordon",
                 format!(

@@ -3,7 +3,7 @@
 use super::cache::Kept;
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::PersistentVolume;
+use k8s_openapi::api::core::v1::{NodeSelectorTerm, PersistentVolume, PersistentVolumeSpec};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::{Resource, ResourceExt};
 use std::fmt::Debug;
@@ -65,7 +65,7 @@ impl Kept for LocalVolume {
     type Object = PersistentVolume;
     fn keep(volume: PersistentVolume) -> Self {
         let spec = volume.spec.unwrap_or_default();
-        let local = spec.local.is_some() || spec.host_path.is_some();
+        let local = spec.local.is_some() || spec.host_path.is_some() || is_of_one_node(&spec);
         let claim = spec.claim_ref.filter(|_| local);
         Self {
             claim: claim.and_then(|claim| Some((claim.namespace?, claim.name?))),
@@ -75,6 +75,26 @@ impl Kept for LocalVolume {
         self != before
     }
 }
+
+/// Whether its node affinity names nodes one by one, as drivers for disks of a node do.
+fn is_of_one_node(spec: &PersistentVolumeSpec) -> bool {
+    let required = spec
+        .node_affinity
+        .as_ref()
+        .and_then(|affinity| affinity.required.as_ref());
+    let terms = required.map(|required| required.node_selector_terms.as_slice());
+    let names_nodes = |term: &NodeSelectorTerm| {
+        let expressions = term.match_expressions.iter().flatten();
+        let by_label = expressions
+            .filter(|it| it.key == HOSTNAME && it.operator == "In")
+            .count();
+        by_label > 0 || term.match_fields.is_some()
+    };
+    terms.is_some_and(|terms| !terms.is_empty() && terms.iter().all(names_nodes))
+}
+
+/// The label that is a node's own.
+const HOSTNAME: &str = "kubernetes.io/hostname";
 
 /// Addresses of the API server instances.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,5 +135,44 @@ impl Kept for Slice {
     }
     fn differs(&self, before: &Self) -> bool {
         self != before
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn kept(spec: &Value) -> LocalVolume {
+        let mut volume = json!({"metadata": {"name": "v"}, "spec": spec});
+        volume["spec"]["claimRef"] = json!({"namespace": "shop", "name": "data"});
+        LocalVolume::keep(serde_json::from_value(volume).expect("a volume"))
+    }
+
+    fn of_label(label: &str) -> Value {
+        let term = json!({"matchExpressions": [{"key": label, "operator": "In", "values": ["x"]}]});
+        json!({"csi": {"driver": "d", "volumeHandle": "h"},
+            "nodeAffinity": {"required": {"nodeSelectorTerms": [term]}}})
+    }
+
+    #[test]
+    fn a_volume_of_one_node_is_local_however_it_is_provided() {
+        for spec in [
+            json!({"local": {"path": "/mnt"}}),
+            json!({"hostPath": {"path": "/mnt"}}),
+            of_label("kubernetes.io/hostname"),
+        ] {
+            assert!(kept(&spec).claim.is_some(), "{spec}");
+        }
+    }
+
+    #[test]
+    fn a_volume_of_a_zone_or_of_everywhere_is_not_local() {
+        for spec in [
+            json!({"nfs": {"server": "s", "path": "/"}}),
+            of_label("topology.kubernetes.io/zone"),
+        ] {
+            assert_eq!(kept(&spec).claim, None, "{spec}");
+        }
     }
 }
