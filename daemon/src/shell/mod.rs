@@ -367,7 +367,7 @@ impl<H: Host> Shell<H> {
                 return Err(error.into());
             };
             let words = format!("JournalUnwritable: {}", cause.in_full());
-            tracing::error!(
+            tracing::warn!(
                 error = words,
                 "nothing goes on until the journal is written"
             );
