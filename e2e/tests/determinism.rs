@@ -1,9 +1,10 @@
 //! One seed gives one run: two processes write the same trace, byte for byte.
 //!
-//! Hash maps and jitter of the standard library, tokio and kube-runtime take their seeds from the C library's `getrandom`.
-//! This binary brings its own, so that nothing in it is left to chance. No other binary does.
+//! Nothing in this binary is left to chance: see `no_chance`.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod no_chance;
 
 use simulation::chance::Chance;
 use simulation::clock;
@@ -19,18 +20,6 @@ use std::time::Duration;
 /// Set for the child processes: where they write their trace, and for which seed.
 const TRACE_FILE: &str = "WINDLASS_TRACE_FILE";
 const SEED: &str = "WINDLASS_SEED";
-
-/// Fills the buffer with bytes that are always the same.
-#[unsafe(no_mangle)]
-#[allow(
-    unsafe_code,
-    reason = "replaces the C library's source of chance in this test binary only"
-)]
-extern "C" fn getrandom(buffer: *mut u8, length: usize, _flags: u32) -> isize {
-    // SAFETY: the caller of getrandom(2) promises that `buffer` has room for `length` bytes.
-    unsafe { std::ptr::write_bytes(buffer, 0x5a, length) };
-    isize::try_from(length).unwrap_or(isize::MAX)
-}
 
 const FLEET: &str = "
 apiServers:

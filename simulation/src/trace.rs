@@ -8,8 +8,12 @@
 use crate::machine::lock;
 use crate::server::{Entry, TraceSink};
 use sha2::{Digest, Sha256};
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::sync::Mutex;
+
+/// How many of the newest lines are kept in any case: enough to see how a failed run ended.
+const TAIL_LINES: usize = 40;
 
 /// Takes what crosses the door of one cluster's API server.
 #[derive(Debug)]
@@ -23,6 +27,7 @@ struct Recorded {
     hash: Sha256,
     entries: u64,
     kept: Vec<u8>,
+    tail: VecDeque<String>,
 }
 
 impl Trace {
@@ -49,6 +54,11 @@ impl Trace {
         })
     }
 
+    /// The newest lines, oldest first.
+    pub fn tail(&self) -> Vec<String> {
+        lock(&self.recorded).tail.iter().cloned().collect()
+    }
+
     /// All bytes so far; empty where they are not kept.
     pub fn bytes(&self) -> Vec<u8> {
         lock(&self.recorded).kept.clone()
@@ -66,5 +76,9 @@ impl TraceSink for Trace {
                 recorded.kept.extend_from_slice(part);
             }
         }
+        if recorded.tail.len() == TAIL_LINES {
+            recorded.tail.pop_front();
+        }
+        recorded.tail.push_back(line);
     }
 }

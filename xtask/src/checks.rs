@@ -10,7 +10,7 @@ use crate::{codegen, conformance, tidy, tools};
 /// One named check.
 type Check = (&'static str, fn() -> Result<()>);
 
-const CHECKS: [Check; 9] = [
+const CHECKS: [Check; 10] = [
     ("format", format),
     ("tidy", || tidy::run(tools::root())),
     ("generated files", generated),
@@ -18,6 +18,7 @@ const CHECKS: [Check; 9] = [
     ("lints", lints),
     ("tests", tests),
     ("conformance", || conformance::run(tools::root())),
+    ("swarm", swarm),
     ("demo", demo),
     ("book", book),
 ];
@@ -86,6 +87,18 @@ fn lints() -> Result<()> {
 
 fn tests() -> Result<()> {
     tools::run(&mut cargo(&["test", "--workspace"]))
+}
+
+/// Some hundred seeds of the simulated fleet; the other builds of this profile are needed anyway.
+fn swarm() -> Result<()> {
+    tools::run(&mut cargo(&[
+        "test",
+        "--release",
+        "--package",
+        "e2e",
+        "--test",
+        "swarm",
+    ]))
 }
 
 fn deny() -> Result<()> {

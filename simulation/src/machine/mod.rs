@@ -249,6 +249,11 @@ impl Machine {
         self.state().boot_id.clone()
     }
 
+    /// The kernel arguments of the running boot.
+    pub fn kernel_arguments(&self) -> Vec<String> {
+        self.state().running.kernel_arguments.clone()
+    }
+
     /// How often it has booted.
     pub fn boots(&self) -> u64 {
         self.state().boot_number
