@@ -4,9 +4,9 @@ use super::facts::Facts;
 use super::violation::{Breach, Promise, Violations, note};
 use crate::hold::{Hold, Withheld};
 use crate::membership::Place;
-use crate::names::NodeName;
+use crate::names::{ConfigName, NodeName, PoolName};
 use crate::plan::{Answer, Plan, Step};
-use crate::snapshot::{NodeState, NodeView, PoolView};
+use crate::snapshot::{NodeView, PoolView};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) fn judge(facts: &Facts<'_>, plan: &Plan, violations: &mut Violations) {
@@ -16,6 +16,7 @@ pub(super) fn judge(facts: &Facts<'_>, plan: &Plan, violations: &mut Violations)
             *moved.entry(step.node()).or_default() += 1;
         }
     }
+    let free = FreeSlots::read(facts, plan);
     for (name, node) in &facts.snapshot.nodes {
         let steps = moved.get(name).copied().unwrap_or(0);
         if steps > 1 {
@@ -32,7 +33,7 @@ pub(super) fn judge(facts: &Facts<'_>, plan: &Plan, violations: &mut Violations)
                         Breach::AnswerWithoutStep,
                     );
                 }
-                judge_hold(facts, plan, (node, hold), violations);
+                judge_hold(facts, (plan, &free), (node, hold), violations);
             }
             Some(Answer::Assigned(_) | Answer::PutBack(_)) if steps == 0 => {
                 note(
@@ -50,7 +51,7 @@ pub(super) fn judge(facts: &Facts<'_>, plan: &Plan, violations: &mut Violations)
 
 fn judge_hold(
     facts: &Facts<'_>,
-    plan: &Plan,
+    (plan, free): (&Plan, &FreeSlots<'_>),
     (node, hold): (&NodeView, &Hold),
     violations: &mut Violations,
 ) {
@@ -64,7 +65,7 @@ fn judge_hold(
     }
     if let Hold::NoFreeSlot { .. } = hold
         && let Some((pool, _)) = facts.pool_of(&node.name)
-        && has_free_slot(facts, plan, pool, &node.name)
+        && free.has_one(facts, &pool.name, &node.name)
     {
         let breach = Breach::LeftIdle(pool.name.clone());
         note(violations, Promise::Liveness, &node.name, breach);
@@ -83,27 +84,50 @@ fn judge_hold(
     }
 }
 
-/// Whether `node` could be away too after the plan. One that is not well counts others only where they are really gone.
-fn has_free_slot(facts: &Facts<'_>, plan: &Plan, pool: &PoolView, node: &NodeName) -> bool {
-    let of = |nodes: &BTreeMap<_, BTreeSet<NodeName>>| {
-        nodes.get(&pool.name).cloned().unwrap_or_default()
-    };
-    let (mut away, unwell) = (of(&facts.gone), of(&facts.unwell));
-    if !facts.policy.of(&pool.name).reuse_slots {
-        // The reference counts a node that it takes beside itself, and so leaves slots idle.
-        return false;
+/// What the pools have left after the plan, once for all nodes of each.
+struct FreeSlots<'a>(BTreeMap<&'a PoolName, [bool; 2]>);
+
+impl<'a> FreeSlots<'a> {
+    fn read(facts: &Facts<'a>, plan: &Plan) -> Self {
+        let pools = facts.snapshot.pools.values();
+        Self(
+            pools
+                .map(|pool| (&pool.name, Self::of_pool(facts, plan, pool)))
+                .collect(),
+        )
     }
-    if !unwell.contains(node) {
-        away.extend(unwell);
+
+    /// For a node that is well, and for one that is not: that one counts others only where they are really gone.
+    fn of_pool(facts: &Facts<'_>, plan: &Plan, pool: &PoolView) -> [bool; 2] {
+        if !facts.policy.of(&pool.name).reuse_slots {
+            // The reference counts a node that it takes beside itself, and so leaves slots idle.
+            return [false; 2];
+        }
+        let max = facts.max(pool).unwrap_or(0);
+        let has_room = |away: usize| i64::try_from(away).is_ok_and(|away| away < max);
+        let mut away: BTreeSet<&NodeName> =
+            facts.gone.get(&pool.name).into_iter().flatten().collect();
+        let holders = plan.ledger.next.holders.values();
+        away.extend(
+            holders
+                .filter(|holder| holder.pool == pool.name)
+                .map(|holder| &holder.node),
+        );
+        let for_unwell = has_room(away.len());
+        away.extend(facts.unwell.get(&pool.name).into_iter().flatten());
+        [has_room(away.len()), for_unwell]
     }
-    let holders = plan.ledger.next.holders.values();
-    away.extend(
-        holders
-            .filter(|holder| holder.pool == pool.name)
-            .map(|holder| holder.node.clone()),
-    );
-    let max = facts.max(pool).unwrap_or(0);
-    i64::try_from(away.len()).is_ok_and(|away| away < max)
+
+    /// Whether `node` could be away too.
+    fn has_one(&self, facts: &Facts<'_>, pool: &PoolName, node: &NodeName) -> bool {
+        let unwell = facts
+            .unwell
+            .get(pool)
+            .is_some_and(|nodes| nodes.contains(node));
+        self.0
+            .get(pool)
+            .is_some_and(|[well, for_unwell]| if unwell { *for_unwell } else { *well })
+    }
 }
 
 /// Whether what a hold says is so. Every hold is named here: a new one has to be judged before this compiles.
@@ -163,7 +187,7 @@ fn is_true(facts: &Facts<'_>, plan: &Plan, node: &NodeView, hold: &Hold) -> bool
     }
 }
 
-/// A node whose daemon reports that a former config failed is given the target, where nothing forbids it.
+/// A node that a former config broke is given the target, where nothing forbids it.
 ///
 /// Package-mode nodes are left to the gate: what they may have is not for this judgment to say.
 fn judge_repairs(facts: &Facts<'_>, plan: &Plan, violations: &mut Violations) {
@@ -173,56 +197,47 @@ fn judge_repairs(facts: &Facts<'_>, plan: &Plan, violations: &mut Violations) {
         .filter(|step| matches!(step, Step::Assign(_) | Step::PutBack { .. }))
         .map(Step::node)
         .collect();
-    for (name, node) in &facts.snapshot.nodes {
-        let Some((pool, policy)) = facts.pool_of(name) else {
+    let open: BTreeMap<&PoolName, &ConfigName> = facts
+        .snapshot
+        .pools
+        .values()
+        .filter(|pool| may_repair(facts, pool))
+        .filter_map(|pool| Some((&pool.name, pool.target.as_ref()?)))
+        .collect();
+    for name in facts.holders.iter().filter(|name| !helped.contains(name)) {
+        let (Some(node), Some((pool, _))) = (facts.node(name), facts.pool_of(name)) else {
             continue;
         };
-        let Some(target) = &pool.target else { continue };
-        let failed = matches!(
-            node.state,
-            Some(NodeState::Degraded | NodeState::Unreconcilable)
-        ) && node.acted_intent >= node.intent;
+        let Some(target) = open.get(&pool.name) else {
+            continue;
+        };
         let former = facts
             .assigned(node)
-            .is_some_and(|assigned| assigned != target);
-        let open = policy.reuse_slots
-            && !pool.paused
-            && !pool.deleting
-            && facts.is_clear(pool)
-            && facts.is_approved(pool)
-            && facts.snapshot.ledger.is_some();
+            .is_some_and(|assigned| assigned != *target);
         let fit = node.taken_away.is_none()
             && !node.package_mode
-            && !node.cannot_apply.contains_key(target);
-        let is_holder = facts.holders.contains(name);
-        if failed
-            && former
-            && open
-            && fit
-            && is_holder
-            && !helped.contains(name)
-            && !is_stopped(facts, pool)
-        {
-            note(
-                violations,
-                Promise::Repair,
-                name,
-                Breach::RepairMissed(target.clone()),
-            );
+            && !node.cannot_apply.contains_key(*target);
+        if former && fit && facts.is_broken(node) {
+            let breach = Breach::RepairMissed((*target).clone());
+            note(violations, Promise::Repair, name, breach);
         }
     }
 }
 
+/// Whether broken nodes of a pool may be given its target.
+fn may_repair(facts: &Facts<'_>, pool: &PoolView) -> bool {
+    facts.policy.of(&pool.name).reuse_slots
+        && !pool.paused
+        && !pool.deleting
+        && facts.is_clear(pool)
+        && facts.is_approved(pool)
+        && facts.snapshot.ledger.is_some()
+        && !is_stopped(facts, pool)
+}
+
 /// Whether some node failed on the pool's target: then its rollout may be stopped.
 fn is_stopped(facts: &Facts<'_>, pool: &PoolView) -> bool {
-    let members = facts
-        .membership
-        .members
-        .get(&pool.name)
-        .into_iter()
-        .flatten();
-    let mut nodes = members.filter_map(|name| facts.node(name));
-    nodes.any(|node| {
+    facts.members(&pool.name).any(|node| {
         facts.assigned(node) == pool.target.as_ref()
             && (node.says_failed() || !node.fresh_ready())
             && facts.holders.contains(&node.name)

@@ -3,9 +3,14 @@
 use crate::membership::{self, Membership, Place};
 use crate::names::{ConfigName, Intent, NodeName, PoolName};
 use crate::policy::{MaxFailures, Policy, PoolPolicy, PoolRule};
-use crate::snapshot::{ConfigView, MaxUnavailable, NodeState, NodeView, PoolView, Snapshot};
-use jiff::Timestamp;
+use crate::snapshot::{
+    ConfigView, MaxUnavailable, NodeConditionKind, NodeState, NodeView, PoolView, Snapshot, Truth,
+};
+use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// A kubelet that is not Ready for so long is not starting any more.
+const LONG: SignedDuration = SignedDuration::from_mins(10);
 
 /// The snapshot, with the few questions that all judgments share.
 pub(super) struct Facts<'a> {
@@ -21,6 +26,8 @@ pub(super) struct Facts<'a> {
     pub(super) unwell: BTreeMap<PoolName, BTreeSet<NodeName>>,
     /// All nodes of the control plane.
     pub(super) control_plane: BTreeSet<NodeName>,
+    /// Pools whose first config over living nodes has been let go.
+    approved: BTreeSet<PoolName>,
 }
 
 impl<'a> Facts<'a> {
@@ -35,7 +42,13 @@ impl<'a> Facts<'a> {
             gone: BTreeMap::new(),
             unwell: BTreeMap::new(),
             control_plane: BTreeSet::new(),
+            approved: BTreeSet::new(),
         };
+        let pools = snapshot.pools.values();
+        facts.approved = pools
+            .filter(|pool| facts.lets_first_go(pool))
+            .map(|pool| pool.name.clone())
+            .collect();
         for (name, node) in &snapshot.nodes {
             if facts.recorded(node).is_some() || facts.shows_itself_away(node) {
                 facts.holders.insert(name.clone());
@@ -134,6 +147,28 @@ impl<'a> Facts<'a> {
             && (pods || !policy.control_plane.await_api_pods || !node.is_control_plane())
     }
 
+    /// Whether a node is down on account of its assignment: its daemon says that it failed, or it is through and its
+    /// kubelet has not been Ready for longer than any start takes.
+    pub(super) fn is_broken(&self, node: &NodeView) -> bool {
+        let failed = matches!(
+            node.state,
+            Some(NodeState::Degraded | NodeState::Unreconcilable)
+        );
+        let through = node.state == Some(NodeState::Done);
+        node.acted_intent >= node.intent && (failed || (through && self.is_long_gone(node)))
+    }
+
+    /// Not Ready for ten minutes, by its condition and since the last report.
+    fn is_long_gone(&self, node: &NodeView) -> bool {
+        let long_ago = |moment: Timestamp| self.now.duration_since(moment) >= LONG;
+        let ready = node.condition(NodeConditionKind::Ready);
+        ready.is_some_and(|ready| {
+            ready.status != Truth::True
+                && (ready.since.is_some() || node.reported_at.is_some())
+                && ready.since.is_none_or(long_ago)
+        }) && node.reported_at.is_none_or(long_ago)
+    }
+
     /// How many nodes of a pool may be away; `None` where nobody can say.
     pub(super) fn max(&self, pool: &PoolView) -> Option<i64> {
         let members = self.membership.members.get(&pool.name).map_or(0, Vec::len);
@@ -165,13 +200,17 @@ impl<'a> Facts<'a> {
 
     /// Whether the first config of a pool over living nodes has been let go.
     pub(super) fn is_approved(&self, pool: &PoolView) -> bool {
-        let members = self
-            .membership
-            .members
-            .get(&pool.name)
-            .into_iter()
-            .flatten();
-        let nodes: Vec<&NodeView> = members.filter_map(|name| self.node(name)).collect();
+        self.approved.contains(&pool.name)
+    }
+
+    /// The nodes of a pool.
+    pub(super) fn members(&self, pool: &PoolName) -> impl Iterator<Item = &'a NodeView> {
+        let members = self.membership.members.get(pool).into_iter().flatten();
+        members.filter_map(|name| self.node(name))
+    }
+
+    fn lets_first_go(&self, pool: &PoolView) -> bool {
+        let nodes: Vec<&NodeView> = self.members(&pool.name).collect();
         let prefix = format!("rendered-{}-", pool.name);
         let ours = |node: &&NodeView| {
             let of_pool = node.desired.as_ref().is_some_and(|config| {

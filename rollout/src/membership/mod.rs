@@ -58,7 +58,8 @@ pub fn assign(
         .keys()
         .map(|pool| (pool.clone(), Vec::new()))
         .collect();
-    let mut places = BTreeMap::new();
+    // Built at once from what is in order already: an insert a node would search anew each time.
+    let mut places = Vec::with_capacity(nodes.len());
     for (name, node) in nodes {
         let place = place(pools, &node.labels);
         if let Place::In { primary, .. } = &place {
@@ -67,9 +68,12 @@ pub fn assign(
                 .or_default()
                 .push(name.clone());
         }
-        places.insert(name.clone(), place);
+        places.push((name.clone(), place));
     }
-    Membership { places, members }
+    Membership {
+        places: places.into_iter().collect(),
+        members,
+    }
 }
 
 /// Where a node with these labels belongs.

@@ -23,11 +23,11 @@ struct Candidate<'a> {
 pub(super) fn take(round: &mut Round<'_>) {
     let names: Vec<PoolName> = round.pools.keys().map(|name| (*name).clone()).collect();
     let mut all: BTreeMap<PoolName, Vec<Candidate<'_>>> = BTreeMap::new();
-    for node in round.snapshot.nodes.keys() {
-        if !round.answers.contains_key(node)
-            && let Err(hold) = round.pool_of(node)
+    for node in round.outside() {
+        if !round.answers.contains_key(&node)
+            && let Err(hold) = round.pool_of(&node)
         {
-            round.hold(node, hold);
+            round.hold(&node, hold);
         }
     }
     for name in &names {
@@ -54,13 +54,10 @@ fn judge_pool<'a>(round: &mut Round<'a>, name: &PoolName) -> Vec<Candidate<'a>> 
     let reuse = pool.policy.reuse_slots;
     let mut candidates = Vec::new();
     for node in members {
-        let answered = round.answers.contains_key(&node.name);
-        let in_own_slot = reuse && round.holdings.contains_key(&node.name);
-        if round.is_assigned(&node.name)
-            || round.is_put_back(&node.name)
-            || in_own_slot
-            || (answered && reuse)
-        {
+        let answer = round.answers.get(&node.name);
+        let answered = answer.is_some();
+        let moved = answer.is_some_and(|answer| answer.hold().is_none());
+        if moved || (reuse && (answered || round.holdings.contains_key(&node.name))) {
             continue;
         }
         match judge(round, node, name) {
@@ -281,9 +278,9 @@ fn take_from<'a>(
     let Some(pool) = round.pools.get(name) else {
         return;
     };
-    let left = left(round, name, pool, &candidates);
+    let mut left = left(round, name, pool, &candidates);
     let pool_hold = pool.hold.clone();
-    let mut report = left.report.clone();
+    let mut report = std::mem::take(&mut left.report);
     let deferred = defer_leader(round, &mut candidates, before_leader, pool_hold.as_ref());
     report.deferred = deferred.filter(|_| report.capacity > 0);
     let enough = report.capacity == 0 || report.capacity >= candidates.len();

@@ -60,7 +60,7 @@ pub(super) fn effective(
         }
     }
     for (name, node) in &snapshot.nodes {
-        if holdings.contains_key(name) {
+        if !looks_away(node) || holdings.contains_key(name) {
             continue;
         }
         let Some(Place::In { primary, .. }) = membership.places.get(name) else {
@@ -70,7 +70,9 @@ pub(super) fn effective(
             .pools
             .get(primary)
             .and_then(|pool| pool.target.as_ref());
-        if let Some(config) = away_by_look(node, target) {
+        // The config of the assignment under which it is away, as far as the Node itself shows it.
+        let config = assigned(node, None).or(node.current.as_ref()).or(target);
+        if let Some(config) = config.cloned() {
             let holder = Holder {
                 node: name.clone(),
                 uid: node.uid.clone(),
@@ -107,20 +109,17 @@ fn as_it_is(recorded: &Holder, node: &NodeView, membership: &Membership) -> Hold
     holder
 }
 
-/// The config of the assignment under which a node is away, as far as the Node itself shows it.
+/// Whether a node is away on our account, as far as the Node itself shows it.
 ///
 /// A report alone does not make a node away on our account (promise 10): a daemon that says Degraded or Working
 /// where nothing is assigned only counts as unavailable.
-fn away_by_look(node: &NodeView, target: Option<&ConfigName>) -> Option<ConfigName> {
+fn looks_away(node: &NodeView) -> bool {
     let desired = assigned(node, None);
     let in_flight = desired.is_some()
         && (desired != node.current.as_ref()
             || node.acted_intent < node.intent
             || awaits_its_kubelet(node));
-    if !in_flight && !node.cordoned_by_us {
-        return None;
-    }
-    desired.or(node.current.as_ref()).or(target).cloned()
+    in_flight || node.cordoned_by_us
 }
 
 /// Its visit is over, and its kubelet was not heard from since.

@@ -75,6 +75,15 @@ impl<'a> Round<'a> {
         }
     }
 
+    /// The nodes that belong to no pool.
+    pub(super) fn outside(&self) -> Vec<NodeName> {
+        let places = self.membership.places.iter();
+        places
+            .filter(|(_, place)| !matches!(place, Place::In { .. }))
+            .map(|(node, _)| node.clone())
+            .collect()
+    }
+
     /// The pool that a node belongs to, or why it belongs to none.
     pub(super) fn pool_of(&self, node: &NodeName) -> Result<&Pool<'a>, Hold> {
         match self.membership.places.get(node) {
@@ -214,19 +223,17 @@ impl<'a> Round<'a> {
         matches!(self.answers.get(node), Some(Answer::Assigned(_)))
     }
 
-    /// Whether a foreign config is taken off the node in this round.
-    pub(super) fn is_put_back(&self, node: &NodeName) -> bool {
-        matches!(self.answers.get(node), Some(Answer::PutBack(_)))
-    }
-
     pub(super) fn finish(self) -> Plan {
         let ledger = next_ledger(self.snapshot, self.holdings, self.granted, self.returned);
         let mut pools = self.reports;
-        for (node, answer) in &self.answers {
+        // Each node has one place and one answer, and both are in the order of names.
+        let places = self.membership.places.iter().zip(&self.answers);
+        let places = places.take_while(|((placed, _), (answered, _))| placed == answered);
+        for ((_, place), (_, answer)) in places {
             let Some(hold) = answer.hold().filter(|hold| hold.is_wait()) else {
                 continue;
             };
-            if let Some(Place::In { primary, .. }) = self.membership.places.get(node)
+            if let Place::In { primary, .. } = place
                 && let Some(report) = pools.get_mut(primary)
             {
                 *report.waiting.entry(hold.reason()).or_default() += 1;

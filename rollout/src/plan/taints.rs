@@ -4,7 +4,7 @@
 //! (reference/machine-config.md 2.1). It follows the plan and nothing waits for it.
 
 use super::round::Round;
-use super::step::Step;
+use super::step::{Answer, Step};
 use crate::names::ConfigName;
 use crate::snapshot::NodeView;
 
@@ -23,15 +23,21 @@ pub(super) fn follow(round: &mut Round<'_>) {
             continue;
         };
         for member in &pool.members {
-            let (node, uid) = (member.name.clone(), member.uid.clone());
-            let later = round.is_assigned(&member.name) && pool.policy.reuse_slots
-                || round.is_put_back(&member.name);
-            match (is_wanted(member, target), member.update_taint) {
-                _ if later => {}
-                (true, false) => steps.push(Step::SetTaint { node, uid }),
-                (false, true) => steps.push(Step::RemoveTaint { node, uid }),
-                _ => {}
+            let wanted = is_wanted(member, target);
+            let later = || match round.answers.get(&member.name) {
+                Some(Answer::Assigned(_)) => pool.policy.reuse_slots,
+                Some(Answer::PutBack(_)) => true,
+                Some(Answer::Held(_)) | None => false,
+            };
+            if wanted == member.update_taint || later() {
+                continue;
             }
+            let (node, uid) = (member.name.clone(), member.uid.clone());
+            steps.push(if wanted {
+                Step::SetTaint { node, uid }
+            } else {
+                Step::RemoveTaint { node, uid }
+            });
         }
     }
     for step in steps {

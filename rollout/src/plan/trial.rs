@@ -128,8 +128,11 @@ impl Trials {
         let first_alone = policy.first_alone as usize;
         let trial = self.0.get(class)?;
         let open = first_alone.saturating_sub(trial.proven);
+        if open == 0 || trial.trying.len() < open {
+            return None;
+        }
         let others = trial.trying.len() - usize::from(trial.trying.contains(node));
-        if open == 0 || others < open {
+        if others < open {
             return None;
         }
         let others = trial.trying.iter().filter(|other| *other != node);
