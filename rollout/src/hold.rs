@@ -42,7 +42,7 @@ pub enum Hold {
     /// The pool's machine configs do not render, and no rendered config was made before.
     RenderDegraded,
     /// More than one RolloutPolicy selects the pool.
-    ConflictingPolicies(Vec<PolicyName>),
+    ConflictingPolicies(Names),
     /// The RolloutPolicy of the pool cannot be read.
     InvalidPolicy {
         /// The policy.
@@ -345,8 +345,16 @@ impl fmt::Display for Names {
     }
 }
 
-/// How much of a daemon's words a hold repeats; the Node's annotation has the rest.
+/// How many characters of somebody else's words a hold repeats; the object that they stand on has the rest.
 pub const REASON_SHOWN: usize = 200;
+
+/// The first [`REASON_SHOWN`] characters of a text.
+pub(crate) fn shown(text: &Arc<str>) -> Arc<str> {
+    match text.char_indices().nth(REASON_SHOWN) {
+        Some((end, _)) => text.get(..end).unwrap_or_default().into(),
+        None => text.clone(),
+    }
+}
 
 impl Hold {
     /// The stable identifier: condition reason, event reason and metric label.

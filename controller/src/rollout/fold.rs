@@ -181,17 +181,18 @@ pub fn drain_view(fact: &DrainFact) -> DrainView {
 /// The node's own API server and etcd pods: those that are there, and those that were when it was taken.
 pub fn api_pods(pods: &[Arc<PodView>], record: Option<&MachineConfigNode>) -> Vec<ApiPod> {
     let present = api_pod_names(pods);
-    let mut all: BTreeMap<String, bool> = record
+    let mut all: BTreeMap<String, Option<bool>> = record
         .map(record::api_pods)
         .unwrap_or_default()
         .into_iter()
-        .map(|n| (n, false))
+        .map(|name| (name, None))
         .collect();
-    all.extend(present);
+    all.extend(present.into_iter().map(|(name, ready)| (name, Some(ready))));
     all.into_iter()
         .map(|(name, ready)| ApiPod {
             name: name.into(),
-            ready,
+            ready: ready.unwrap_or(false),
+            exists: ready.is_some(),
         })
         .collect()
 }

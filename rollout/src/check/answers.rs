@@ -2,7 +2,7 @@
 
 use super::facts::Facts;
 use super::violation::{Breach, Promise, Violations, note};
-use crate::hold::{Hold, Withheld};
+use crate::hold::{Hold, Names, Withheld};
 use crate::membership::Place;
 use crate::names::{ConfigName, NodeName, PoolName};
 use crate::plan::{Answer, Plan, Step};
@@ -153,16 +153,12 @@ fn is_true(facts: &Facts<'_>, plan: &Plan, node: &NodeView, hold: &Hold) -> bool
         Hold::LedgerFull => plan.ledger.next.holders.len() >= api::windlass::HOLDERS_LIMIT,
         // Judged as liveness: the names are those of the holders at that moment.
         Hold::NoFreeSlot { taken, .. } => taken.count() > 0,
-        Hold::FirstAlone { nodes, .. } => nodes.count() > 0,
-        Hold::AfterSlotHolders(holders) => holders.count() > 0 && node.package_mode,
-        Hold::RolloutStopped { max, failed, .. } => failed.count() >= *max,
-        Hold::ControlPlaneQuorum { allowed, away, .. } => {
-            node.is_control_plane() && away.count() >= *allowed
-        }
-        Hold::TwoControlPlaneNodes => facts.control_plane.len() == 2 && node.is_control_plane(),
-        Hold::LeaderLast { before } => {
-            facts.snapshot.leader_node.as_ref() == Some(&node.name) && before.count() > 0
-        }
+        Hold::FirstAlone { .. }
+        | Hold::AfterSlotHolders(_)
+        | Hold::RolloutStopped { .. }
+        | Hold::ControlPlaneQuorum { .. }
+        | Hold::TwoControlPlaneNodes
+        | Hold::LeaderLast { .. } => is_true_of_others(facts, plan, node, hold),
         Hold::InFlight { .. } => holds_slot || !node.is_done(),
         Hold::DrainBlocked(drain) => holds_slot && drain.blocked > 0,
         Hold::AwaitingFreshReady { .. } => holds_slot && !node.fresh_ready(),
@@ -184,6 +180,49 @@ fn is_true(facts: &Facts<'_>, plan: &Plan, node: &NodeView, hold: &Hold) -> bool
             .compositions
             .iter()
             .any(|compose| compose.rest_of == *target),
+    }
+}
+
+/// Whether what a hold says of other nodes is so: they are there, and are what it calls them.
+fn is_true_of_others(facts: &Facts<'_>, plan: &Plan, node: &NodeView, hold: &Hold) -> bool {
+    let all = |names: &Names, are: &dyn Fn(&NodeName) -> bool| {
+        let shown = names.shown().iter().map(|name| NodeName::from(&**name));
+        names.count() > 0 && shown.into_iter().all(|name| are(&name))
+    };
+    let in_slot = |name: &NodeName| {
+        plan.ledger.next.holders.contains_key(name) || facts.holders.contains(name)
+    };
+    let is_plane = |name: &NodeName| facts.control_plane.contains(name);
+    let policy = facts.pool_of(&node.name).map(|(_, policy)| policy);
+    match hold {
+        Hold::FirstAlone { nodes, .. } => {
+            policy.is_some_and(|policy| policy.first_alone > 0)
+                && all(nodes, &|name| *name != node.name && in_slot(name))
+        }
+        Hold::AfterSlotHolders(holders) => node.package_mode && all(holders, &in_slot),
+        Hold::RolloutStopped { max, failed, .. } => {
+            let broken = |name: &NodeName| {
+                let node = facts.node(name);
+                in_slot(name) && node.is_some_and(|node| facts.is_broken(node))
+            };
+            failed.count() >= *max && all(failed, &broken)
+        }
+        Hold::ControlPlaneQuorum { allowed, away, .. } => {
+            let away_now = |name: &NodeName| {
+                is_plane(name) && (in_slot(name) || !facts.serves_the_cluster(name))
+            };
+            node.is_control_plane()
+                && facts.control_plane_allows() == Some(*allowed)
+                && away.count() >= *allowed
+                && (*allowed == 0 || all(away, &away_now))
+        }
+        Hold::TwoControlPlaneNodes => facts.control_plane.len() == 2 && node.is_control_plane(),
+        Hold::LeaderLast { before } => {
+            facts.snapshot.leader_node.as_ref() == Some(&node.name)
+                && is_plane(&node.name)
+                && all(before, &|name| is_plane(name) && *name != node.name)
+        }
+        _ => false,
     }
 }
 

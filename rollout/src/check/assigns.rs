@@ -6,7 +6,7 @@ use super::violation::{Breach, Forbidden, Promise, Violations, note};
 use crate::names::{ConfigName, NodeName};
 use crate::plan::{Assign, Expects, Plan, Slot, Step};
 use crate::policy::{KubeletGate, MachinePackages};
-use crate::snapshot::{NodeState, NodeView, PoolView};
+use crate::snapshot::{NodeView, PoolView};
 use crate::version::Version;
 use jiff::SignedDuration;
 use std::collections::{BTreeMap, BTreeSet};
@@ -342,11 +342,9 @@ fn judge_try(
         if !stays && trial.is_some_and(|trial| facts.is_same_try(trial, config)) {
             trying += 1;
         }
-        let said = matches!(
-            node.state,
-            Some(NodeState::Degraded | NodeState::Unreconcilable)
-        );
-        failed += usize::from(has && written && over && said && facts.holders.contains(&node.name));
+        // One that waits NotReady for a withheld kubelet part has not failed.
+        let broken = facts.is_broken(node) && (node.says_failed() || !facts.withholds(config));
+        failed += usize::from(has && written && broken && facts.holders.contains(&node.name));
     }
     let settings = facts.policy.of(&pool.name);
     let approved = pool.approved_config.as_ref();
@@ -380,33 +378,53 @@ fn judge_try(
     }
 }
 
-/// The node that the controller runs on goes when no other of the control plane goes or is away.
+/// The node that the controller runs on goes when no other of the control plane goes, is away by us, or could go.
 fn judge_leader(facts: &Facts<'_>, plan: &Plan, violations: &mut Violations) {
     let Some(leader) = &facts.snapshot.leader_node else {
         return;
     };
-    let takes = |node: &NodeName| {
-        facts.control_plane.contains(node)
-            && assigns(plan).any(|assign| {
-                assign.node == *node && assign.slot == Slot::Granted && assign.request.is_none()
-            })
-    };
-    let others = facts
-        .control_plane
-        .iter()
-        .any(|node| node != leader && takes(node));
-    if takes(leader) && others {
+    let goes = assigns(plan).any(|assign| {
+        assign.node == *leader && assign.slot == Slot::Granted && assign.request.is_none()
+    });
+    let plane = &facts.control_plane;
+    let before = |node: &&NodeName| *node != leader && is_before_leader(facts, plan, node);
+    if goes && plane.contains(leader) && plane.iter().any(|node| before(&node)) {
         let breach = Breach::Forbidden(Forbidden::LeaderLast);
         note(violations, Promise::OwnersLimits, leader, breach);
     }
 }
 
+/// Whether a control-plane node goes before the leader's: it holds a slot, or wants its pool's target and could take it.
+fn is_before_leader(facts: &Facts<'_>, plan: &Plan, name: &NodeName) -> bool {
+    let (Some(node), Some((pool, policy))) = (facts.node(name), facts.pool_of(name)) else {
+        return false;
+    };
+    if plan.ledger.next.holders.contains_key(name) {
+        return policy.reuse_slots || assigns(plan).any(|assign| assign.node == *name);
+    }
+    let Some(target) = &pool.target else {
+        return false;
+    };
+    let open = !pool.paused
+        && !pool.deleting
+        && facts.is_clear(pool)
+        && facts.is_approved(pool)
+        && facts.snapshot.ledger.is_some();
+    let wants = node.desired.as_ref() != Some(target) && facts.assigned(node) != Some(target);
+    // What waits for the gate, for a person's request or for a foreign hand to be undone is nobody's turn.
+    let fit = node.is_ready()
+        && node.taken_away.is_none()
+        && node.request.is_none()
+        && !node.package_mode
+        && !node.cannot_apply.contains_key(target)
+        && facts.assigned(node) == node.desired.as_ref();
+    open && wants && fit
+}
+
 /// Holders from which a kubelet part was withheld are given it before other package-mode nodes are taken.
 fn judge_released(facts: &Facts<'_>, plan: &Plan, violations: &mut Violations) {
-    let withholds = |config: Option<&ConfigName>| {
-        let config = config.and_then(|config| facts.snapshot.configs.get(config));
-        config.is_some_and(|config| config.withholds.is_some())
-    };
+    let withholds =
+        |config: Option<&ConfigName>| config.is_some_and(|config| facts.withholds(config));
     let mut released: BTreeMap<&str, &NodeName> = BTreeMap::new();
     for assign in assigns(plan).filter(|assign| assign.slot != Slot::Granted) {
         let gated = facts

@@ -158,15 +158,16 @@ impl<'a> Facts<'a> {
         node.acted_intent >= node.intent && (failed || (through && self.is_long_gone(node)))
     }
 
-    /// Not Ready for ten minutes, by its condition and since the last report.
+    /// Not freshly Ready for ten minutes, by all that dates it: its last report, and its condition where that says so.
     fn is_long_gone(&self, node: &NodeView) -> bool {
-        let long_ago = |moment: Timestamp| self.now.duration_since(moment) >= LONG;
         let ready = node.condition(NodeConditionKind::Ready);
-        ready.is_some_and(|ready| {
-            ready.status != Truth::True
-                && (ready.since.is_some() || node.reported_at.is_some())
-                && ready.since.is_none_or(long_ago)
-        }) && node.reported_at.is_none_or(long_ago)
+        let ended = ready
+            .filter(|ready| ready.status != Truth::True)
+            .and_then(|ready| ready.since);
+        let mut dates = node.reported_at.into_iter().chain(ended).peekable();
+        !node.fresh_ready()
+            && dates.peek().is_some()
+            && dates.all(|moment| self.now.duration_since(moment) >= LONG)
     }
 
     /// How many nodes of a pool may be away; `None` where nobody can say.
@@ -188,6 +189,38 @@ impl<'a> Facts<'a> {
             }
         };
         Some(if value == 0 { 1 } else { value })
+    }
+
+    /// Whether a control-plane node is there, and its own pods with it, where its owner looks at those.
+    pub(super) fn serves_the_cluster(&self, name: &NodeName) -> bool {
+        let awaits = self
+            .pool_of(name)
+            .map_or(&self.policy.defaults, |(_, policy)| policy)
+            .control_plane
+            .await_api_pods;
+        self.node(name).is_some_and(|node| {
+            let missed = node.api_pods.iter().any(|pod| pod.exists && !pod.ready);
+            node.conditions_ready() && !node.unschedulable && !(awaits && missed)
+        })
+    }
+
+    /// How many of the control plane may be away; `None`: as many as their pools let go.
+    pub(super) fn control_plane_allows(&self) -> Option<usize> {
+        let settings = self.control_plane.iter().map(|node| {
+            let policy = self.pool_of(node);
+            policy.map_or(&self.policy.defaults, |(_, policy)| policy)
+        });
+        let settings: Vec<_> = settings.map(|policy| policy.control_plane).collect();
+        let own = settings
+            .iter()
+            .filter_map(|settings| settings.max_unavailable);
+        let own = own.min().map(|own| own as usize);
+        let quorum = match self.control_plane.len() {
+            _ if settings.iter().all(|settings| settings.external_etcd) => None,
+            1 => Some(1),
+            count => Some(count.saturating_sub(1) / 2),
+        };
+        own.into_iter().chain(quorum).min()
     }
 
     /// Whether the pool is in a state in which its nodes may be given anything at all.
@@ -226,6 +259,12 @@ impl<'a> Facts<'a> {
             || nodes.iter().any(ours)
             || (pool.approved_first.is_some()
                 && (pool.approved_first == pool.target || pool.reached.is_some()))
+    }
+
+    /// Whether a config is a target without its kubelet part.
+    pub(super) fn withholds(&self, config: &ConfigName) -> bool {
+        let config = self.snapshot.configs.get(config);
+        config.is_some_and(|config| config.withholds.is_some())
     }
 
     /// Whether two configs count as one for trying and failing: the same, or composed with the same rest.

@@ -190,31 +190,11 @@ fn judge_control_plane(
     if !takes {
         return;
     }
-    let settings: Vec<_> = plane
-        .iter()
-        .map(|node| {
-            facts
-                .pool_of(node)
-                .map_or(&facts.policy.defaults, |(_, policy)| policy)
-        })
-        .map(|policy| policy.control_plane)
-        .collect();
-    let own = settings
-        .iter()
-        .filter_map(|settings| settings.max_unavailable)
-        .min();
-    let external = settings.iter().all(|settings| settings.external_etcd);
-    let quorum = match plane.len() {
-        1 => 1,
-        count => count.saturating_sub(1) / 2,
+    let Some(allowed) = facts.control_plane_allows() else {
+        return;
     };
-    let quorum = if external { usize::MAX } else { quorum };
-    let allowed = own.map_or(usize::MAX, |own| own as usize).min(quorum);
     let is_away = |node: &&NodeName| {
-        let here = facts
-            .node(node)
-            .is_some_and(|node| node.conditions_ready() && !node.unschedulable);
-        !here || plan.ledger.next.holders.contains_key(*node)
+        plan.ledger.next.holders.contains_key(*node) || !facts.serves_the_cluster(node)
     };
     let away = plane.iter().filter(is_away).count();
     if away > allowed {

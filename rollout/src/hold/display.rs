@@ -23,12 +23,7 @@ impl fmt::Display for Hold {
                 "its pool's machine configs do not render; see the pool's RenderDegraded",
             ),
             Self::ConflictingPolicies(policies) => {
-                let names: Vec<&str> = policies.iter().map(AsRef::as_ref).collect();
-                write!(
-                    f,
-                    "RolloutPolicies {} select its pool; let one",
-                    names.join(" and ")
-                )
+                write!(f, "RolloutPolicies {policies} select its pool; let one")
             }
             Self::InvalidPolicy { policy, error } => {
                 write!(f, "RolloutPolicy {policy} cannot be read: {error}")

@@ -62,6 +62,12 @@ impl Selector {
         Ok(self.0.as_ref()?.iter().all(|one| one.holds(labels)))
     }
 
+    /// The keys of the labels that it looks at.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        let requirements = self.0.iter().flatten();
+        requirements.map(|requirement| requirement.key.as_str())
+    }
+
     /// Whether it asks for nothing, and so selects nothing.
     pub fn is_empty(&self) -> bool {
         self.0.as_ref().is_ok_and(Vec::is_empty)

@@ -8,7 +8,7 @@ use super::round::Round;
 use super::step::{PoolReport, Slot};
 use super::trial::Class;
 use crate::budget;
-use crate::hold::{Hold, Names, Phase, REASON_SHOWN};
+use crate::hold::{Hold, Names, Phase, shown};
 use crate::names::{ConfigName, NodeName, PoolName};
 use crate::snapshot::{NodeState, NodeView};
 use std::collections::{BTreeMap, BTreeSet};
@@ -93,7 +93,13 @@ fn judge(round: &mut Round<'_>, node: &NodeView, name: &PoolName) -> Result<Conf
         return Err(Judged::PutBack(config.clone()));
     }
     if let Some(target) = pool.target().filter(|target| targets(node, target)) {
-        return Err(at_target(node, target).into());
+        let hold = at_target(node, target);
+        let gate = pool.policy.kubelet_gate.as_ref();
+        if let Some(ahead) = round.gate.has_gone_ahead(node, gate) {
+            let report = round.reports.entry(name.clone()).or_default();
+            report.ahead.insert(node.name.clone(), ahead);
+        }
+        return Err(hold.into());
     }
     // What the pool's owner has not allowed is the answer before what the node or the cluster lacks.
     let instead_of = |hold: Hold| pool.hold.clone().unwrap_or(hold);
@@ -142,10 +148,9 @@ fn at_target(node: &NodeView, target: &ConfigName) -> Hold {
         return Hold::UpToDate;
     }
     if node.says_failed() {
-        let reason: String = node.reason.chars().take(REASON_SHOWN).collect();
         return Hold::Failed {
             config: target.clone(),
-            reason: reason.into(),
+            reason: shown(&node.reason),
         };
     }
     let working = node.state == Some(NodeState::Working);
@@ -299,7 +304,9 @@ fn take_from<'a>(
         }
         None => grant(round, name, candidates, &report, &left),
     }
-    round.reports.insert(name.clone(), report);
+    let known = round.reports.entry(name.clone()).or_default();
+    report.ahead = std::mem::take(&mut known.ahead);
+    *known = report;
 }
 
 /// Leaves the node out that the controller runs on, while others of the control plane go before it.

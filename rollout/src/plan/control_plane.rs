@@ -5,7 +5,7 @@ use crate::hold::{Hold, Names};
 use crate::membership::{Membership, Place};
 use crate::names::NodeName;
 use crate::policy::Policy;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{NodeView, Snapshot};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The control plane in one round.
@@ -20,7 +20,8 @@ pub(super) struct ControlPlane {
 }
 
 impl ControlPlane {
-    /// A node counts as away if it holds a slot, is not Ready, or is cordoned by whomever. Where pools differ in their
+    /// A node counts as away if it holds a slot, is not Ready, is cordoned by whomever, or its own etcd or API server is not
+    /// Ready. Where pools differ in their
     /// settings, the stricter holds for all: it is one etcd.
     pub(super) fn read(
         snapshot: &Snapshot,
@@ -38,13 +39,14 @@ impl ControlPlane {
             .filter(|(_, node)| node.is_control_plane())
         {
             plane.members += 1;
-            if holdings.contains_key(name) || !node.is_ready() {
-                plane.away.insert(name.clone());
-            }
             let settings = match membership.places.get(name) {
                 Some(Place::In { primary, .. }) => policy.of(primary),
                 _ => &policy.defaults,
             };
+            let serves = !settings.control_plane.await_api_pods || serves(node);
+            if holdings.contains_key(name) || !node.is_ready() || !serves {
+                plane.away.insert(name.clone());
+            }
             plane.external_etcd &= settings.control_plane.external_etcd;
             let max = settings
                 .control_plane
@@ -92,6 +94,12 @@ impl ControlPlane {
             self.away.remove(node);
         }
     }
+}
+
+/// Whether its own API server and etcd pods are Ready, as far as there are any: one that was moved off a node that holds no
+/// slot is missed by nobody.
+fn serves(node: &NodeView) -> bool {
+    node.api_pods.iter().all(|pod| pod.ready || !pod.exists)
 }
 
 /// How many members of an etcd may be away without it losing its majority. A single one is updated in place.

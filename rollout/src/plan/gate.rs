@@ -6,7 +6,7 @@
 //! pool's target alone, so nothing is remembered.
 
 use super::step::Compose;
-use crate::hold::{ClusterFact, Hold, MachinePackagesFact, Withheld};
+use crate::hold::{ClusterFact, Hold, MachinePackagesFact, Withheld, shown};
 use crate::names::{ConfigName, PartHash, PoolName};
 use crate::policy::{KubeletGate, MachinePackages};
 use crate::snapshot::{ApiServers, ConfigView, Heard, NodeView, Snapshot};
@@ -82,7 +82,7 @@ impl<'a> Gate<'a> {
             && assigned != Some(config)
             && let Some(reason) = node.cannot_apply.get(config)
         {
-            let (config, reason) = (config.clone(), reason.clone());
+            let (config, reason) = (config.clone(), shown(reason));
             return Wanted::Nothing(Hold::UnsupportedChange { config, reason });
         }
         wanted
@@ -96,7 +96,7 @@ impl<'a> Gate<'a> {
         gate: Option<&KubeletGate>,
     ) -> Option<Hold> {
         if let Some(reason) = node.cannot_apply.get(config) {
-            let (config, reason) = (config.clone(), reason.clone());
+            let (config, reason) = (config.clone(), shown(reason));
             return Some(Hold::UnsupportedChange { config, reason });
         }
         let Some(view) = self.snapshot.configs.get(config) else {
@@ -107,6 +107,17 @@ impl<'a> Gate<'a> {
         let gate = gate.filter(|_| node.package_mode)?;
         let needs = view.needs_kubelet.as_ref()?;
         self.missing(gate, node, needs).map(Hold::KubeletWithheld)
+    }
+
+    /// Whether a node that has what it shall have is ahead of the API: an API server went back below its kubelet.
+    pub(super) fn has_gone_ahead(
+        &self,
+        node: &NodeView,
+        gate: Option<&KubeletGate>,
+    ) -> Option<Hold> {
+        let gate = gate.filter(|_| node.package_mode)?;
+        let current = node.current.as_ref()?;
+        self.ahead(gate, self.snapshot.configs.get(current)?)
     }
 
     fn wanted_behind(&self, gate: &KubeletGate, node: &NodeView, target: &ConfigName) -> Wanted {

@@ -1,7 +1,7 @@
 //! A pool in one round: its nodes, its budget, and what holds all of it.
 
 use crate::budget::{self, InvalidBudget};
-use crate::hold::Hold;
+use crate::hold::{Hold, Names, shown};
 use crate::membership::Membership;
 use crate::names::{ConfigName, Intent};
 use crate::policy::{Policy, PoolPolicy, PoolRule, approves};
@@ -73,12 +73,12 @@ impl<'a> Pool<'a> {
         }
         match rule {
             Some(PoolRule::Conflict(policies)) => {
-                return Some(Hold::ConflictingPolicies(policies.clone()));
+                return Some(Hold::ConflictingPolicies(Names::of(policies)));
             }
             Some(PoolRule::Invalid(invalid)) => {
                 return Some(Hold::InvalidPolicy {
                     policy: invalid.policy.clone(),
-                    error: format!("{}: {}", invalid.field, invalid.error).into(),
+                    error: shown(&format!("{}: {}", invalid.field, invalid.error).into()),
                 });
             }
             Some(PoolRule::One(_)) | None => {}
@@ -94,7 +94,7 @@ impl<'a> Pool<'a> {
         }
         let invalid = self.max.as_ref().err()?;
         Some(Hold::InvalidBudget {
-            value: invalid.0.clone(),
+            value: shown(&invalid.0),
         })
     }
 

@@ -8,7 +8,7 @@ use super::step::{
     Answer, Assign, Compose, Expects, LedgerChange, Plan, PoolReport, Returned, Slot, Step,
 };
 use super::trial::{Class, Trials};
-use crate::hold::{Hold, Names};
+use crate::hold::{Hold, Names, shown};
 use crate::membership::{self, Membership, Place};
 use crate::names::{ConfigName, Intent, NodeName, PoolName};
 use crate::policy::Policy;
@@ -91,7 +91,7 @@ impl<'a> Round<'a> {
             Some(Place::Several(pools)) => Err(Hold::SeveralPools(Names::of(pools))),
             Some(Place::Unknown { pool, error }) => Err(Hold::InvalidSelector {
                 pool: pool.clone(),
-                error: error.clone(),
+                error: shown(error),
             }),
             Some(Place::Nowhere) | None => Err(Hold::NoPool),
         }

@@ -202,6 +202,8 @@ pub struct PoolReport {
     pub deferred: Option<NodeName>,
     /// Whether there were more candidates than capacity, so that order decided.
     pub ordered: bool,
+    /// Nodes that have the target and whose kubelet is newer than an API server: nothing is done with them, but it is told.
+    pub ahead: BTreeMap<NodeName, Hold>,
     /// How many nodes of the pool wait, by [`Hold::reason`].
     pub waiting: BTreeMap<&'static str, usize>,
 }

@@ -2,7 +2,7 @@
 
 use super::holders::{Holding, is_recorded, own_pods_ready};
 use super::trial::has_failed;
-use crate::hold::{Hold, Names, Phase, REASON_SHOWN};
+use crate::hold::{Hold, Names, Phase, shown};
 use crate::names::Intent;
 use crate::policy::PoolPolicy;
 use crate::snapshot::{NodeState, NodeView};
@@ -54,10 +54,9 @@ pub(super) fn hold(node: &NodeView, holding: &Holding, policy: &PoolPolicy) -> H
 
 /// The hold of a node whose daemon reports a failure.
 pub(super) fn failed(node: &NodeView, holding: &Holding) -> Hold {
-    let reason: String = node.reason.chars().take(REASON_SHOWN).collect();
     Hold::Failed {
         config: holding.holder.config.clone(),
-        reason: reason.into(),
+        reason: shown(&node.reason),
     }
 }
 

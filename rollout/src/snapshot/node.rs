@@ -214,6 +214,8 @@ pub struct ApiPod {
     pub name: Arc<str>,
     /// Whether it is Ready; a pod that was there and is not any more is not.
     pub ready: bool,
+    /// Whether it is there.
+    pub exists: bool,
 }
 
 impl NodeView {

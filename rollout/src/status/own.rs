@@ -2,6 +2,7 @@
 
 use super::condition;
 use crate::hold::{Hold, Names};
+use crate::membership::Selector;
 use crate::names::{NodeName, PoolName};
 use crate::plan::Plan;
 use crate::snapshot::{PoolCondition, Snapshot};
@@ -33,6 +34,10 @@ pub fn own_conditions(snapshot: &Snapshot, plan: &Plan, pool: &PoolName) -> Vec<
     for (node, hold) in holds.filter(|(_, hold)| hold.is_wait()) {
         waiting.entry(hold.reason()).or_default().push((node, hold));
     }
+    let ahead = plan.pools.get(pool).map(|report| &report.ahead);
+    for (node, hold) in ahead.into_iter().flatten() {
+        waiting.entry(hold.reason()).or_default().push((node, hold));
+    }
     let pending = members.iter().filter(|node| {
         snapshot
             .nodes
@@ -58,7 +63,7 @@ pub fn own_conditions(snapshot: &Snapshot, plan: &Plan, pool: &PoolName) -> Vec<
             types::HELD,
             true,
             SELECTS_NOTHING,
-            &selects_nothing(snapshot, pool),
+            &selects_nothing(snapshot, plan, pool),
         )
     } else {
         held(&waiting)
@@ -109,22 +114,46 @@ fn held(waiting: &BTreeMap<&'static str, Vec<(&NodeName, &Hold)>>) -> PoolCondit
     condition(types::HELD, true, first, &message)
 }
 
-/// The labels that the pool looks for, and those that nodes have.
-fn selects_nothing(snapshot: &Snapshot, pool: &PoolName) -> String {
-    let looked_for = match snapshot.pools.get(pool).map(|pool| &pool.selector) {
-        Some(selector) if !selector.is_empty() => selector.to_string(),
-        _ => "no label at all, which selects nothing".to_owned(),
-    };
-    let roles = snapshot.nodes.values().flat_map(|node| node.labels.keys());
-    let roles: BTreeSet<&str> = roles
-        .map(String::as_str)
-        .filter(|label| label.starts_with(api::names::label::NODE_ROLE_PREFIX))
+/// The labels that the pool looks for, those that nodes have, and to which pools nodes belong that it selects.
+fn selects_nothing(snapshot: &Snapshot, plan: &Plan, pool: &PoolName) -> String {
+    let selector = snapshot.pools.get(pool).map(|pool| &pool.selector);
+    let selector = selector.filter(|selector| !selector.is_empty());
+    let looked_for = selector.map_or_else(
+        || "no label at all, which selects nothing".to_owned(),
+        ToString::to_string,
+    );
+    let keys: BTreeSet<&str> = selector.into_iter().flat_map(Selector::keys).collect();
+    let labels = snapshot.nodes.values().flat_map(|node| &*node.labels);
+    let labels: BTreeSet<String> = labels
+        .filter(|(key, _)| {
+            key.starts_with(api::names::label::NODE_ROLE_PREFIX) || keys.contains(key.as_str())
+        })
+        .map(|(key, value)| match value.as_str() {
+            "" => key.clone(),
+            value => format!("{key}={value}"),
+        })
         .collect();
-    let shown: Vec<&str> = roles.iter().copied().take(LABELS_SHOWN).collect();
+    let shown: Vec<&str> = labels
+        .iter()
+        .map(String::as_str)
+        .take(LABELS_SHOWN)
+        .collect();
     let have = if shown.is_empty() {
         "no role".to_owned()
     } else {
         shown.join(", ")
     };
-    format!("no node belongs to it: it looks for {looked_for}; nodes have {have}")
+    let selects = |node: &NodeName| {
+        let labels = snapshot.nodes.get(node).map(|node| &node.labels);
+        let matches = labels.and_then(|labels| selector?.matches(labels).ok());
+        matches.unwrap_or(false)
+    };
+    let owners = plan.pools.iter();
+    let owners = owners.filter(|(_, report)| report.members.iter().any(selects));
+    let owners = Names::of(owners.map(|(name, _)| name));
+    let elsewhere = match owners.count() {
+        0 => String::new(),
+        _ => format!("; those that it selects belong to {owners}"),
+    };
+    format!("no node belongs to it: it looks for {looked_for}; nodes have {have}{elsewhere}")
 }

@@ -91,6 +91,7 @@ fn the_slot_returns_when_the_nodes_own_api_server_and_etcd_are_ready() {
             node.api_pods = vec![ApiPod {
                 name: "etcd-a".into(),
                 ready,
+                exists: true,
             }];
         });
         let mut fleet = masters(&["b", "c"]).node(node).holds("a", "new");
@@ -111,4 +112,38 @@ fn the_slot_returns_when_the_nodes_own_api_server_and_etcd_are_ready() {
         "its own pods etcd-a are not Ready yet"
     );
     assert_eq!(back(true).plan().given(), ["b: new"]);
+}
+
+#[test]
+fn a_node_whose_own_etcd_is_not_ready_is_away() {
+    let pod = |ready, exists| {
+        move |node: &mut NodeView| {
+            node.current = Some(config_of("master", "new"));
+            node.desired = Some(config_of("master", "new"));
+            node.api_pods = vec![ApiPod {
+                name: "etcd-c".into(),
+                ready,
+                exists,
+            }];
+        }
+    };
+    let with = |ready, exists| masters(&["a", "b"]).node(master("c").with(pod(ready, exists)));
+
+    assert_eq!(
+        with(false, true).plan().hold("a").to_string(),
+        "of 3 control-plane nodes 1 may be away at a time, and c already are"
+    );
+    assert_eq!(with(true, true).plan().given(), ["a: new"]);
+    // One that was moved off the node for good is missed by nobody.
+    assert_eq!(with(false, false).plan().given(), ["a: new"]);
+}
+
+#[test]
+fn a_node_of_any_of_the_three_labels_is_of_the_control_plane() {
+    for label in ["control-plane", "master", "etcd"] {
+        let key = format!("node-role.kubernetes.io/{label}");
+        let node = node("a").labelled(&key, "");
+
+        assert!(node.is_control_plane(), "{label}");
+    }
 }

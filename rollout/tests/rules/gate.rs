@@ -236,3 +236,22 @@ fn a_package_mode_node_without_a_config_waits_whole() {
 
     assert_eq!(fleet.plan().why("a"), "KubeletWithheld");
 }
+
+#[test]
+fn a_node_that_is_updated_and_whose_kubelet_is_ahead_is_named_on_its_pool() {
+    let fleet = with_mix(rhel()).node(node("a").done("new").package_mode());
+
+    let plan = fleet.plan();
+    let own = rollout::status::own_conditions(&fleet.snapshot, &plan, &crate::fleet::worker());
+
+    assert_eq!(plan.why("a"), "UpToDate");
+    let held = own
+        .iter()
+        .find(|condition| condition.kind == "Held")
+        .expect("a condition");
+    assert_eq!(held.reason, "KubeletAhead");
+    assert_eq!(
+        held.message,
+        "1 KubeletAhead (a): its kubelet needs an API of 1.34, but 10.0.0.0:6443 serves 1.33.0: it is ahead of it"
+    );
+}

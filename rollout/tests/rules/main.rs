@@ -15,6 +15,7 @@ mod holders;
 mod model;
 mod pool_status;
 mod properties;
+mod reading;
 mod repair;
 mod taking;
 mod trials;

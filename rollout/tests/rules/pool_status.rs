@@ -157,3 +157,42 @@ fn a_pool_says_which_api_server_its_kubelets_wait_for_and_when_none_is_missing()
     assert!(!nothing.is_true());
     assert_eq!(nothing.reason, "NothingWithheld");
 }
+
+#[test]
+fn a_pool_whose_label_has_another_value_on_the_nodes_says_which() {
+    let looks = |value: &str| {
+        let selector = serde_json::json!({"matchLabels": {"tier": value}});
+        let selector = serde_json::from_value(selector).expect("a selector");
+        rollout::membership::Selector::read(Some(&selector))
+    };
+    let fleet = fleet()
+        .pool("gpu", "new")
+        .of_pool("gpu", |pool| pool.selector = looks("gold"))
+        .node(node("a").done("new").labelled("tier", "silver"));
+
+    let gpu = own_conditions(&fleet.snapshot, &fleet.plan(), &"gpu".into());
+
+    assert_eq!(
+        condition(&gpu, "Held").message,
+        "no node belongs to it: it looks for tier=gold; nodes have node-role.kubernetes.io/worker, tier=silver"
+    );
+}
+
+#[test]
+fn a_pool_whose_nodes_all_belong_to_another_says_to_which() {
+    let both = node("a")
+        .done("new")
+        .labelled("node-role.kubernetes.io/gpu", "");
+    let fleet = fleet().pool("gpu", "new").node(both);
+
+    let own = own_conditions(&fleet.snapshot, &fleet.plan(), &worker());
+
+    let held = condition(&own, "Held");
+    assert_eq!(held.reason, "SelectsNothing");
+    assert!(
+        held.message
+            .ends_with("; those that it selects belong to gpu"),
+        "{}",
+        held.message
+    );
+}

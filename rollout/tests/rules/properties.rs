@@ -114,7 +114,7 @@ prop_compose! {
         first_alone in 0_u32..3,
         versions in prop_oneof![Just(vec!["v1.34.0"]), Just(vec!["v1.33.0", "v1.34.0"]), Just(vec!["v1.34.0", ""])],
         since in 0_i64..200,
-        composed in any::<bool>(),
+        (composed, leader) in (any::<bool>(), prop_oneof![Just(None), (0_usize..9).prop_map(Some)]),
     ) -> Fleet {
         let mut fleet = fleet()
             .config("old", ("k33", "r1"), Some("1.33"))
@@ -143,6 +143,7 @@ prop_compose! {
         if !ledger {
             fleet.snapshot.ledger = None;
         }
+        fleet.snapshot.leader_node = leader.map(|at| format!("n{at}").into());
         fleet
     }
 }
