@@ -16,6 +16,27 @@ use std::collections::BTreeMap;
 /// Our field manager on Nodes.
 pub const FIELD_MANAGER: &str = "windlass-controller";
 
+/// A write on a Node, by the version that it gave, to tell whether a cache shows it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written(Option<u64>);
+
+impl Written {
+    /// One that is under way.
+    pub const UNDER_WAY: Self = Self(Some(u64::MAX));
+
+    /// Whether the Node as it is seen is as old as this write, or newer. Versions that cannot be compared say nothing.
+    pub fn is_shown_by(self, seen: &Node) -> bool {
+        match (self.0, version(seen)) {
+            (Some(written), Some(seen)) => seen >= written,
+            _ => true,
+        }
+    }
+}
+
+fn version(node: &Node) -> Option<u64> {
+    node.metadata.resource_version.as_ref()?.parse().ok()
+}
+
 /// Operations on one Node, in order.
 #[derive(Clone, Debug)]
 pub struct NodePatch<'a> {
@@ -128,9 +149,9 @@ impl<'a> NodePatch<'a> {
     /// Sends it; nothing is sent if it changes nothing.
     ///
     /// An error whose meaning is `Stale` says that an assumption no longer holds.
-    pub async fn send(self, client: &Client, attempt: &'static str) -> Result<(), ApiError> {
+    pub async fn send(self, client: &Client, attempt: &'static str) -> Result<Written, ApiError> {
         if self.is_empty() {
-            return Ok(());
+            return Ok(Written::default());
         }
         let name = self.node.name_any();
         let api = Api::<Node>::all(client.clone());
@@ -139,10 +160,9 @@ impl<'a> NodePatch<'a> {
             field_manager: Some(FIELD_MANAGER.to_owned()),
             ..PatchParams::default()
         };
-        api.patch(&name, &params, &patch)
-            .await
-            .attempt(attempt, &name)?;
-        Ok(())
+        let written = api.patch(&name, &params, &patch).await;
+        let node = written.attempt(attempt, &name)?;
+        Ok(Written(version(&node)))
     }
 
     /// The operations as JSON, for tests.
@@ -179,6 +199,20 @@ mod tests {
         let after = patch.applied_to(&node()).expect("it applies");
 
         assert_eq!(after.annotations().len(), 2);
+    }
+
+    #[test]
+    fn a_write_is_shown_by_its_own_version_and_by_later_ones() {
+        let seen = |version: &str| {
+            let mut node = node();
+            node.metadata.resource_version = Some(version.to_owned());
+            node
+        };
+        let written = Written(Some(10));
+
+        assert!(!written.is_shown_by(&seen("9")));
+        assert!(written.is_shown_by(&seen("10")) && written.is_shown_by(&seen("11")));
+        assert!(!Written::UNDER_WAY.is_shown_by(&seen("11")));
     }
 
     #[test]

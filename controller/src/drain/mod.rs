@@ -24,6 +24,7 @@ mod work;
 use crate::context::Context;
 use crate::error::Backoff;
 use crate::events::{self, Tone};
+use crate::patch::Written;
 use crate::rollout::{Decided, is_control_plane};
 use asked::Asked;
 use blocker::{Blocker, summary};
@@ -88,8 +89,8 @@ struct One {
     asked: BTreeMap<String, Asked>,
     /// A step is under way.
     busy: bool,
-    /// Not before the node has another version than this one, or the instant has come.
-    rests: Option<(Option<String>, Timestamp)>,
+    /// Not before this write is shown, or the instant has come.
+    rests: Option<(Option<Written>, Timestamp)>,
     backoff: Backoff,
     /// What was told as an event.
     told: BTreeSet<(&'static str, PodName)>,
@@ -164,9 +165,9 @@ impl Drains {
         let now = context.clock.now();
         one.rests = match done.wrote {
             None => None,
-            Some(Ok(version)) => {
+            Some(Ok(written)) => {
                 one.backoff.reset();
-                Some((version, later(now, SHOWN_AFTER)))
+                Some((Some(written), later(now, SHOWN_AFTER)))
             }
             Some(Err(())) => {
                 let delay = SignedDuration::try_from(one.backoff.delay()).unwrap_or(SHOWN_AFTER);
@@ -217,7 +218,7 @@ impl One {
             None => false,
             Some((_, until)) if now >= *until => false,
             Some((None, _)) => true,
-            Some((Some(version), _)) => node.metadata.resource_version.as_ref() == Some(version),
+            Some((Some(written), _)) => !written.is_shown_by(node),
         }
     }
 
@@ -276,10 +277,11 @@ impl One {
                 .drain_err
                 .get_or_create(&crate::metrics::OfNode { node })
                 .set(1);
-            let message = format!(
-                "the drain takes longer than allowed: {}",
-                summary(&round.blockers)
-            );
+            let why = match round.blockers.as_slice() {
+                [] => "pods are leaving the node".to_owned(),
+                blockers => summary(blockers),
+            };
+            let message = format!("the drain takes longer than allowed: {why}");
             context
                 .events
                 .tell(&about, Tone::Warning, "DrainFailed", &message);

@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::error::{ApiError, Chain, Meaning};
 use crate::events::{self, Tone};
 use crate::metrics::OfReason;
+use crate::patch::Written;
 use crate::stores::NodeKept;
 use futures::{StreamExt, stream};
 use std::collections::BTreeMap;
@@ -26,8 +27,8 @@ pub(super) struct Done {
     pub(super) node: String,
     /// What was asked, by the pods' uid.
     pub(super) asked: BTreeMap<String, Asked>,
-    /// The node was written, from this version; or could not be.
-    pub(super) wrote: Option<Result<Option<String>, ()>>,
+    /// The node was written; or could not be.
+    pub(super) wrote: Option<Result<Written, ()>>,
 }
 
 /// Carries out `step`; errors are told and tried again later.
@@ -54,9 +55,8 @@ pub(super) async fn carry_out(
             }
         }
         Step::Cordon | Step::Acknowledge { .. } | Step::Uncordon => {
-            let version = kept.node.metadata.resource_version.clone();
             let written = write(context, &kept, &request, &step).await;
-            let wrote = Some(written.map(|()| version).map_err(|error| {
+            let wrote = Some(written.map_err(|error| {
                 if error.meaning() == Meaning::Stale {
                     debug!(%node, error = %Chain(&error), "the node is not as it was seen");
                 } else {
@@ -77,30 +77,29 @@ async fn write(
     kept: &NodeKept,
     request: &Request,
     step: &Step,
-) -> Result<(), ApiError> {
+) -> Result<Written, ApiError> {
     let (client, node) = (&context.client, &kept.node);
     context.limits.node_writes.ready().await;
-    let (reason, message) = match step {
+    let (written, reason, message) = match step {
         Step::Cordon => {
             machine::protect(client, node).await;
             let now = context.clock.now();
-            cordon::cordon(node, request, now)
-                .send(client, "cordoning the node")
-                .await?;
+            let patch = cordon::cordon(node, request, now);
             (
+                patch.send(client, "cordoning the node").await?,
                 "Cordon",
                 format!("cordoned, to reach {}", request.wish.config()),
             )
         }
         Step::Acknowledge { cordoned } => {
             let patch = cordon::acknowledge(node, request, *cordoned);
-            patch.send(client, "acknowledging the drain of").await?;
             let why = if *cordoned {
                 "drained"
             } else {
                 "the only control-plane node is not drained"
             };
             (
+                patch.send(client, "acknowledging the drain of").await?,
                 "Drain",
                 format!("{why}, to reach {}", request.wish.config()),
             )
@@ -109,8 +108,8 @@ async fn write(
             // First the Machine: once the request is carried out nobody would come back for it.
             machine::release(client, node).await?;
             let patch = cordon::uncordon(node, request);
-            patch.send(client, "uncordoning the node").await?;
             (
+                patch.send(client, "uncordoning the node").await?,
                 "Uncordon",
                 format!(
                     "its former cordon is restored, with {}",
@@ -118,13 +117,13 @@ async fn write(
                 ),
             )
         }
-        Step::Wait | Step::Evict(_) => return Ok(()),
+        Step::Wait | Step::Evict(_) => return Ok(Written::default()),
     };
     info!(node = %kept.name, intent = request.intent, reason, "the node's request was carried out");
     context
         .events
         .tell(&events::about(node), Tone::Normal, reason, &message);
-    Ok(())
+    Ok(written)
 }
 
 /// Asks for all these evictions, at the rate.

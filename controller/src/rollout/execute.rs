@@ -93,6 +93,10 @@ async fn assign_node(context: &Context, assign: &Assign) -> Result<(), ApiError>
             .strip(ours::ASSIGN_REQUEST);
     }
     remember_release(context, node, assign, &mut patch);
+    if context.taints.is_unsettled(node) {
+        // Its taint may be there although it is not seen: who wrote it is waited for.
+        patch.assume_untouched();
+    }
     if assign.removes_taint {
         remove_taint(node, &mut patch);
     }

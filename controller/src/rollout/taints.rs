@@ -2,14 +2,16 @@
 //!
 //! # Guarantees
 //! Written at a limited rate and on nobody's critical path: a rollout never waits for it. Each planning
-//! round replaces what is still to be written, so that an old wish is not carried out late.
+//! round replaces what is still to be written, so that an old wish is not carried out late. What was written is not written
+//! again before the watch shows it.
 
 use super::execute::{remove_taint, taints};
 use crate::context::Context;
 use crate::error::{Chain, Meaning};
-use crate::patch::NodePatch;
+use crate::patch::{NodePatch, Written};
 use api::names::{node as contract, taint};
 use k8s_openapi::api::core::v1::Node;
+use kube::ResourceExt;
 use rollout::{Plan, Step};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -20,7 +22,9 @@ use tracing::debug;
 /// What is still to be written: by node, whether it should bear the taint.
 #[derive(Debug, Default)]
 pub struct Wishes {
-    wishes: Mutex<BTreeMap<String, bool>>,
+    open: Mutex<BTreeMap<String, bool>>,
+    /// Writes that the cache may not show yet.
+    written: Mutex<BTreeMap<String, Written>>,
     wake: Notify,
 }
 
@@ -36,12 +40,33 @@ impl Wishes {
         self.wake.notify_one();
     }
 
+    /// Whether a taint of ours may be on the node, or off it, that it is not seen with.
+    pub fn is_unsettled(&self, seen: &Node) -> bool {
+        let (name, mut written) = (seen.name_any(), self.written());
+        let unsettled = written.get(&name).is_some_and(|it| !it.is_shown_by(seen));
+        if !unsettled {
+            written.remove(&name);
+        }
+        unsettled
+    }
+
     fn next(&self) -> Option<(String, bool)> {
         self.lock().pop_first()
     }
 
+    fn note(&self, name: String, written: Option<Written>) {
+        match written {
+            Some(written) => drop(self.written().insert(name, written)),
+            None => drop(self.written().remove(&name)),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, bool>> {
-        self.wishes.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn written(&self) -> MutexGuard<'_, BTreeMap<String, Written>> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -57,14 +82,19 @@ pub async fn run(context: &Context) {
         let Some(kept) = context.stores.nodes.get(&name) else {
             continue;
         };
-        let sent = patch(&kept.node, wanted)
-            .send(&context.client, "tainting the node")
-            .await;
-        match sent {
-            Err(error) if error.meaning() != Meaning::Stale => {
-                debug!(node = %name, error = %Chain(&error), "the taint was not written");
+        let patch = patch(&kept.node, wanted);
+        if wishes.is_unsettled(&kept.node) || patch.is_empty() {
+            continue;
+        }
+        wishes.note(name.clone(), Some(Written::UNDER_WAY));
+        match patch.send(&context.client, "tainting the node").await {
+            Ok(written) => wishes.note(name, Some(written)),
+            Err(error) => {
+                wishes.note(name.clone(), None);
+                if error.meaning() != Meaning::Stale {
+                    debug!(node = %name, error = %Chain(&error), "the taint was not written");
+                }
             }
-            _ => {}
         }
     }
 }
