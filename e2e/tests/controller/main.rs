@@ -8,7 +8,12 @@
     reason = "helpers of tests fail by panicking, and nothing reaches beyond this binary"
 )]
 
+mod drains;
+mod machines;
+mod played;
 mod process;
 mod rendering;
 mod rollouts;
+mod shown;
 mod support;
+mod workers;

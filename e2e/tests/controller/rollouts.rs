@@ -1,52 +1,10 @@
 //! Whole rollouts: slots, assignments, drains, and what is shown of them.
 
-use crate::support::{Cluster, Habits, cluster, machine_config, named, owned, tell};
+use crate::played::Habits;
+use crate::support::{Cluster, machine_config, named, owned, tell};
+use crate::workers::{CURRENT, DESIRED, ROLLOUT, SOON, all_updated, cordoned, three_workers};
 use serde_json::json;
 use std::time::Duration;
-
-const SOON: Duration = Duration::from_secs(30);
-const ROLLOUT: Duration = Duration::from_mins(10);
-const CURRENT: &str = "machineconfiguration.openshift.io/currentConfig";
-const DESIRED: &str = "machineconfiguration.openshift.io/desiredConfig";
-
-/// Three workers whose daemons are played, all on the first config.
-async fn three_workers(habits: Habits) -> Cluster {
-    let mut cluster = cluster().await;
-    cluster.pool("worker", json!({})).await;
-    cluster
-        .create(machine_config("00-worker", "worker", "base"))
-        .await;
-    for number in 0..3 {
-        let name = format!("worker-{number}");
-        cluster.node(&name, "worker").await;
-        cluster.play_daemon(&name, habits);
-    }
-    cluster.start();
-    cluster
-        .until(SOON, "the pool has a target", |it| {
-            it.target("worker").is_some()
-        })
-        .await;
-    cluster.until(ROLLOUT, "all have it", all_updated).await;
-    cluster
-}
-
-fn all_updated(cluster: &Cluster) -> bool {
-    let updated = cluster.condition("machineconfigpools", "worker", "Updated");
-    let target = cluster.target("worker");
-    let have = (0..3).all(|n| cluster.annotation(&format!("worker-{n}"), CURRENT) == target);
-    have && updated.is_some_and(|it| it["status"] == "True") && cluster.holders().is_empty()
-}
-
-fn cordoned(cluster: &Cluster) -> Vec<String> {
-    let nodes = cluster.server.observer().list("nodes");
-    let cordoned = nodes
-        .iter()
-        .filter(|node| node["spec"]["unschedulable"] == true);
-    cordoned
-        .map(|node| node["metadata"]["name"].as_str().unwrap().to_owned())
-        .collect()
-}
 
 #[test]
 fn a_change_reaches_every_node_and_leaves_no_trace_of_its_drains() {

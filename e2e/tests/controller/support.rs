@@ -1,19 +1,16 @@
-//! A cluster in memory with the unmodified controller, and a daemon that is played: it asks for a drain, takes its config, and
-//! asks for the uncordon.
+//! A cluster in memory with the unmodified controller, and what people and kubelets do to it.
 
-use api::names::{node as contract, ours};
+use crate::played::{Habits, play};
 use controller::gate::AskVersion;
 use controller::metrics::Metrics;
 use controller::{Config, Parts};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Node;
 use kube::api::{
     Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams,
 };
 use serde_json::{Value, json};
 use simulation::clock::starting_at;
-use simulation::server::observe::{Changes, Observer};
 use simulation::server::{ApiServer, Attempt, Fate, Faults, Instance, Options, Outcome};
 use std::fmt::Write as _;
 use std::future::Future;
@@ -25,15 +22,15 @@ use tokio::task::JoinHandle;
 const INSTANCE: &str = "198.18.0.1";
 
 /// A cluster and its controller.
-pub struct Cluster {
-    pub server: ApiServer,
-    pub config: Config,
+pub(crate) struct Cluster {
+    pub(crate) server: ApiServer,
+    pub(crate) config: Config,
     controller: Option<JoinHandle<()>>,
     daemons: Vec<JoinHandle<()>>,
 }
 
 /// A cluster whose definitions are installed, without a controller.
-pub async fn cluster() -> Cluster {
+pub(crate) async fn cluster() -> Cluster {
     let start: Timestamp = "2026-11-24T08:00:00Z".parse().unwrap();
     let server = ApiServer::new(starting_at(start), Options::default());
     server.set_instance(
@@ -68,7 +65,7 @@ pub async fn cluster() -> Cluster {
 
 impl Cluster {
     /// What a controller of this name is made of.
-    pub fn parts(&self, identity: &str) -> Parts {
+    pub(crate) fn parts(&self, identity: &str) -> Parts {
         let mut config = self.config.clone();
         identity.clone_into(&mut config.identity);
         Parts {
@@ -83,7 +80,7 @@ impl Cluster {
     }
 
     /// Starts the controller, under this name.
-    pub fn start_as(&mut self, identity: &str) {
+    pub(crate) fn start_as(&mut self, identity: &str) {
         let parts = self.parts(identity);
         let run = async move {
             if let Err(error) = controller::run(parts, std::future::pending()).await {
@@ -94,12 +91,12 @@ impl Cluster {
     }
 
     /// Starts the controller.
-    pub fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         self.start_as("controller-0");
     }
 
     /// Ends the controller wherever it is.
-    pub async fn kill(&mut self) {
+    pub(crate) async fn kill(&mut self) {
         if let Some(controller) = self.controller.take() {
             controller.abort();
             assert!(
@@ -110,14 +107,14 @@ impl Cluster {
     }
 
     /// Plays the daemon of a node.
-    pub fn play_daemon(&mut self, node: &str, habits: Habits) {
+    pub(crate) fn play_daemon(&mut self, node: &str, habits: Habits) {
         let server = self.server.clone();
         self.daemons
             .push(tokio::spawn(play(server, node.to_owned(), habits)));
     }
 
     /// Creates an object as a person does.
-    pub async fn create(&self, object: Value) {
+    pub(crate) async fn create(&self, object: Value) {
         let name = text(&object, "/metadata/name");
         let created = self
             .api(&object)
@@ -127,7 +124,7 @@ impl Cluster {
     }
 
     /// Merges into an object, or into its status.
-    pub async fn merge(&self, object: Value) {
+    pub(crate) async fn merge(&self, object: Value) {
         let name = text(&object, "/metadata/name");
         let (api, params) = (self.api(&object), PatchParams::default());
         let merged = match object.get("status") {
@@ -141,7 +138,7 @@ impl Cluster {
     }
 
     /// Deletes an object.
-    pub async fn delete(&self, object: Value) {
+    pub(crate) async fn delete(&self, object: Value) {
         let name = text(&object, "/metadata/name");
         let deleted = self.api(&object).delete(&name, &Default::default()).await;
         deleted.unwrap_or_else(|error| panic!("deleting {name}: {error}"));
@@ -163,7 +160,7 @@ impl Cluster {
     }
 
     /// A pool of nodes with this role.
-    pub async fn pool(&self, name: &str, more: Value) {
+    pub(crate) async fn pool(&self, name: &str, more: Value) {
         let mut pool = json!({
             "apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineConfigPool",
             "metadata": {"name": name},
@@ -179,7 +176,7 @@ impl Cluster {
     }
 
     /// A Ready node of this role.
-    pub async fn node(&self, name: &str, role: &str) {
+    pub(crate) async fn node(&self, name: &str, role: &str) {
         self.create(json!({
             "apiVersion": "v1", "kind": "Node",
             "metadata": {"name": name, "labels": {format!("node-role.kubernetes.io/{role}"): ""}},
@@ -189,7 +186,7 @@ impl Cluster {
     }
 
     /// What the kubelet says of its node.
-    pub async fn ready(&self, name: &str, status: &str) {
+    pub(crate) async fn ready(&self, name: &str, status: &str) {
         let now = self.server.clock().now().to_string();
         self.merge(json!({
             "apiVersion": "v1", "kind": "Node", "metadata": {"name": name},
@@ -205,7 +202,7 @@ impl Cluster {
     }
 
     /// A running pod on a node, with the parts in `more`.
-    pub async fn pod(&self, name: &str, node: &str, more: Value) {
+    pub(crate) async fn pod(&self, name: &str, node: &str, more: Value) {
         let mut pod = json!({
             "apiVersion": "v1", "kind": "Pod",
             "metadata": {"name": name, "namespace": "shop", "labels": {"app": name}},
@@ -222,7 +219,7 @@ impl Cluster {
     }
 
     /// An object of the store.
-    pub fn get(&self, resource: &str, namespace: &str, name: &str) -> Option<Value> {
+    pub(crate) fn get(&self, resource: &str, namespace: &str, name: &str) -> Option<Value> {
         self.server
             .observer()
             .get(resource, namespace, name)
@@ -230,7 +227,7 @@ impl Cluster {
     }
 
     /// An annotation of a node.
-    pub fn annotation(&self, node: &str, key: &str) -> Option<String> {
+    pub(crate) fn annotation(&self, node: &str, key: &str) -> Option<String> {
         let node = self.get("nodes", "", node)?;
         node["metadata"]["annotations"]
             .get(key)?
@@ -239,7 +236,7 @@ impl Cluster {
     }
 
     /// The target of a pool.
-    pub fn target(&self, pool: &str) -> Option<String> {
+    pub(crate) fn target(&self, pool: &str) -> Option<String> {
         let pool = self.get(
             "machineconfigpools.machineconfiguration.openshift.io",
             "",
@@ -251,7 +248,7 @@ impl Cluster {
     }
 
     /// The condition of a MachineConfigNode or pool.
-    pub fn condition(&self, resource: &str, name: &str, type_: &str) -> Option<Value> {
+    pub(crate) fn condition(&self, resource: &str, name: &str, type_: &str) -> Option<Value> {
         let object = self.get(
             &format!("{resource}.machineconfiguration.openshift.io"),
             "",
@@ -262,7 +259,7 @@ impl Cluster {
     }
 
     /// The nodes that the ledger names.
-    pub fn holders(&self) -> Vec<String> {
+    pub(crate) fn holders(&self) -> Vec<String> {
         let ledger = self
             .get("slotledgers.windlass.dev", "", "cluster")
             .unwrap_or_default();
@@ -274,7 +271,7 @@ impl Cluster {
     }
 
     /// Reasons of the events on an object, in order.
-    pub fn events_on(&self, name: &str) -> Vec<String> {
+    pub(crate) fn events_on(&self, name: &str) -> Vec<String> {
         let events = self.server.observer().list("events");
         let on = events
             .iter()
@@ -283,7 +280,7 @@ impl Cluster {
     }
 
     /// Waits in virtual time until `what` is so; fails after `within`.
-    pub async fn until(&self, within: Duration, story: &str, what: impl Fn(&Self) -> bool) {
+    pub(crate) async fn until(&self, within: Duration, story: &str, what: impl Fn(&Self) -> bool) {
         let deadline = tokio::time::Instant::now() + within;
         while !what(self) {
             if let Some(controller) = &self.controller {
@@ -299,7 +296,7 @@ impl Cluster {
     }
 
     /// What there is, for a failing test.
-    pub fn state(&self) -> String {
+    pub(crate) fn state(&self) -> String {
         let observer = self.server.observer();
         let mut state = String::new();
         for (resource, shown) in [
@@ -330,125 +327,6 @@ impl Cluster {
     }
 }
 
-/// How a played daemon behaves.
-#[derive(Clone, Copy)]
-pub struct Habits {
-    /// It asks for a drain before it applies.
-    pub drains: bool,
-    /// How long it works on a config.
-    pub works: Duration,
-}
-
-impl Default for Habits {
-    fn default() -> Self {
-        Self {
-            drains: true,
-            works: Duration::from_secs(10),
-        }
-    }
-}
-
-async fn play(server: ApiServer, name: String, habits: Habits) {
-    let mut daemon = Played {
-        api: Api::all(server.client(&format!("daemon-{name}"))),
-        seen: server.observer(),
-        changes: server.observer().subscribe("nodes"),
-        name,
-    };
-    loop {
-        let due = |node: &Value| {
-            let intent = value(node, ours::INTENT);
-            !intent.is_empty()
-                && intent != value(node, ours::ACTED_INTENT)
-                && !value(node, contract::DESIRED_CONFIG).is_empty()
-        };
-        let node = daemon.until(due).await;
-        let (intent, desired) = (
-            value(&node, ours::INTENT),
-            value(&node, contract::DESIRED_CONFIG),
-        );
-        if habits.drains {
-            let asked = format!("drain-{desired}");
-            daemon
-                .say(json!({contract::STATE: "Working", contract::DESIRED_DRAIN: asked}))
-                .await;
-            let answered = |node: &Value| {
-                let drained = value(node, contract::LAST_APPLIED_DRAIN) == asked
-                    && value(node, ours::DRAINED_INTENT) == intent;
-                drained || value(node, ours::INTENT) != intent
-            };
-            if value(&daemon.until(answered).await, ours::INTENT) != intent {
-                continue;
-            }
-        }
-        tokio::time::sleep(habits.works).await;
-        let now = server.clock().now().to_string();
-        let mut done = json!({
-            contract::STATE: "Done", contract::CURRENT_CONFIG: desired, ours::ACTED_INTENT: intent,
-            ours::BOOT_ID: "boot-1", ours::REPORTED_AT: now,
-        });
-        if habits.drains {
-            done[contract::DESIRED_DRAIN] = json!(format!("uncordon-{desired}"));
-        }
-        daemon.say(done).await;
-        daemon.beat(&now).await;
-    }
-}
-
-struct Played {
-    api: Api<Node>,
-    seen: Observer,
-    changes: Changes,
-    name: String,
-}
-
-impl Played {
-    /// Waits until its Node is so.
-    async fn until(&mut self, is_so: impl Fn(&Value) -> bool) -> Value {
-        loop {
-            let node = self.seen.get("nodes", "", &self.name);
-            if let Some(node) = node.filter(|node| is_so(node)) {
-                return (*node).clone();
-            }
-            self.changes.next().await.unwrap();
-        }
-    }
-
-    async fn say(&self, annotations: Value) {
-        let patch = json!({"metadata": {"annotations": annotations}});
-        while self
-            .api
-            .patch(&self.name, &PatchParams::default(), &Patch::Merge(&patch))
-            .await
-            .is_err()
-        {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-    }
-
-    /// The kubelet says that it lives.
-    async fn beat(&self, now: &str) {
-        let patch = json!({"status": {"conditions": [{"type": "Ready", "status": "True", "reason": "Test",
-            "message": "", "lastHeartbeatTime": now, "lastTransitionTime": now}]}});
-        while self
-            .api
-            .patch_status(&self.name, &PatchParams::default(), &Patch::Merge(&patch))
-            .await
-            .is_err()
-        {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-    }
-}
-
-fn value(node: &Value, key: &str) -> String {
-    node["metadata"]["annotations"]
-        .get(key)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-        .to_owned()
-}
-
 /// Asks the instances of the server in memory.
 struct AskInMemory {
     server: ApiServer,
@@ -469,10 +347,10 @@ impl AskVersion for AskInMemory {
 }
 
 /// Faults on the requests of the controller: what `decide` says of the n-th of each kind.
-pub struct OnRequests<F>(Mutex<F>);
+pub(crate) struct OnRequests<F>(Mutex<F>);
 
 /// Applies `decide` to every request of an actor whose name begins with `controller`.
-pub fn on_requests<F>(decide: F) -> OnRequests<F>
+pub(crate) fn on_requests<F>(decide: F) -> OnRequests<F>
 where
     F: FnMut(&Attempt<'_>) -> Outcome + Send + 'static,
 {
@@ -494,7 +372,7 @@ impl<F: FnMut(&Attempt<'_>) -> Outcome + Send + 'static> Faults for OnRequests<F
 }
 
 /// A MachineConfig with one file.
-pub fn machine_config(name: &str, role: &str, content: &str) -> Value {
+pub(crate) fn machine_config(name: &str, role: &str, content: &str) -> Value {
     json!({
         "apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineConfig",
         "metadata": {"name": name, "labels": {"machineconfiguration.openshift.io/role": role}},
@@ -507,19 +385,19 @@ pub fn machine_config(name: &str, role: &str, content: &str) -> Value {
 }
 
 /// A reference to an object, to delete it by.
-pub fn named(api_version: &str, kind: &str, namespace: &str, name: &str) -> Value {
+pub(crate) fn named(api_version: &str, kind: &str, namespace: &str, name: &str) -> Value {
     json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "namespace": namespace}})
 }
 
 /// A pod of a ReplicaSet.
-pub fn owned() -> Value {
+pub(crate) fn owned() -> Value {
     json!({"metadata": {"ownerReferences": [
         {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web", "uid": "rs", "controller": true},
     ]}})
 }
 
 /// Runs a story on one thread in paused time.
-pub fn tell(story: impl Future<Output = ()>) {
+pub(crate) fn tell(story: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
