@@ -128,6 +128,10 @@ pub struct DrainPolicy {
     pub delete_local_volumes: bool,
     /// Whether pods that ask not to be disturbed are left alone.
     pub respect_do_not_disrupt: bool,
+    /// Whether pods that finalizers alone keep are waited for.
+    pub wait_for_finalizers: bool,
+    /// Whether pods that two budgets select are left on the node.
+    pub leave_pods_with_two_budgets: bool,
 }
 
 /// What follows a drain that has taken too long.
@@ -189,6 +193,8 @@ impl Default for DrainPolicy {
             delete_empty_dir_data: true,
             delete_local_volumes: false,
             respect_do_not_disrupt: true,
+            wait_for_finalizers: true,
+            leave_pods_with_two_budgets: false,
         }
     }
 }
@@ -230,6 +236,8 @@ impl Policy {
                 delete_empty_dir_data: true,
                 delete_local_volumes: true,
                 respect_do_not_disrupt: false,
+                wait_for_finalizers: true,
+                leave_pods_with_two_budgets: false,
             },
         };
         Self {

@@ -113,6 +113,13 @@ pub struct DrainPolicy {
     /// are left alone. Default true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub respect_do_not_disrupt: Option<bool>,
+    /// Whether a pod that was to be gone, and that finalizers alone keep, is waited for. Default true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_for_finalizers: Option<bool>,
+    /// Whether pods that two PodDisruptionBudgets select, which the eviction API can never let go, are left
+    /// on the node, where they end with what the update does to it. Default false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leave_pods_with_two_budgets: Option<bool>,
 }
 
 /// What follows a drain that has taken too long; nothing evicts past a budget. Default Wait.

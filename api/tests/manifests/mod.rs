@@ -208,6 +208,8 @@ pub(crate) fn rollout_policy() -> Value {
                 "deleteEmptyDirData": false,
                 "deleteLocalVolumes": true,
                 "respectDoNotDisrupt": false,
+                "waitForFinalizers": false,
+                "leavePodsWithTwoBudgets": true,
             },
             "firstAlone": 2,
             "maxFailures": "25%",

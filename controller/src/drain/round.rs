@@ -64,7 +64,8 @@ impl Round {
 /// What to do next about the pods of a node.
 pub fn decide(drain: Drain<'_>, now: Timestamp) -> Round {
     let mut round = Round::default();
-    let leaving: Vec<_> = drain.pods.iter().filter(|pod| must_go(pod)).collect();
+    let must_go = |pod: &&Arc<PodView>| !drain.rules.lets_stay(pod, drain.budgets);
+    let leaving: Vec<_> = drain.pods.iter().filter(must_go).collect();
     for pod in &leaving {
         if pod.gone_by.is_none()
             && let Some(blocker) = drain.rules.keeps(pod, drain.local_claims)
@@ -75,7 +76,7 @@ pub fn decide(drain: Drain<'_>, now: Timestamp) -> Round {
     let held = !round.blockers.is_empty();
     for pod in leaving {
         if pod.gone_by.is_some() {
-            wait_for(pod, now, &mut round);
+            wait_for(pod, drain.rules, now, &mut round);
         } else if !held {
             ask_for(pod, &drain, now, &mut round);
         }
@@ -83,17 +84,8 @@ pub fn decide(drain: Drain<'_>, now: Timestamp) -> Round {
     round
 }
 
-/// Pods of a DaemonSet would be made again at once, and a mirror pod is only the picture of one.
-fn must_go(pod: &PodView) -> bool {
-    let of_daemon_set = pod
-        .controller
-        .as_ref()
-        .is_some_and(|(kind, _)| kind == "DaemonSet");
-    !of_daemon_set && !pod.mirror
-}
-
 /// A pod that is going: named once it takes longer than it asked for.
-fn wait_for(pod: &PodView, now: Timestamp, round: &mut Round) {
+fn wait_for(pod: &PodView, rules: Rules, now: Timestamp, round: &mut Round) {
     let gone_by = pod.gone_by.unwrap_or(now);
     let overdue_at = later(gone_by, OVERDUE);
     if now < overdue_at {
@@ -104,7 +96,7 @@ fn wait_for(pod: &PodView, now: Timestamp, round: &mut Round) {
             pod: pod.pod.clone(),
             gone_by,
         });
-    } else {
+    } else if rules.wait_for_finalizers {
         let finalizers = pod.finalizers.clone();
         round.blockers.push(Blocker::Finalizers {
             pod: pod.pod.clone(),

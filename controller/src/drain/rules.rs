@@ -1,9 +1,10 @@
 //! What the owner's policy says about pods that should not simply be evicted.
 
 use super::blocker::Blocker;
-use super::pod::PodView;
+use super::pod::{BudgetView, PodView};
 use rollout::policy::DrainPolicy;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Claims (namespace, name) that are bound to a volume of one node only.
 pub type LocalClaims = BTreeSet<(String, String)>;
@@ -23,9 +24,23 @@ pub struct Rules {
     pub evict_empty_dirs: bool,
     /// Evict pods that use a volume of this node.
     pub evict_local_volumes: bool,
+    /// Wait for pods that finalizers alone keep.
+    pub wait_for_finalizers: bool,
+    /// Leave pods that two budgets select where they are.
+    pub leave_two_budgets: bool,
 }
 
 impl Rules {
+    /// Whether a pod has to leave the node at all. Pods of a DaemonSet would be made again at once, and a mirror
+    /// pod is only the picture of one.
+    pub fn lets_stay(self, pod: &PodView, budgets: &[Arc<BudgetView>]) -> bool {
+        let controller = pod.controller.as_ref();
+        let governing = budgets.iter().filter(|budget| budget.governs(pod));
+        controller.is_some_and(|(kind, _)| kind == "DaemonSet")
+            || pod.mirror
+            || (self.leave_two_budgets && !pod.finished && governing.count() > 1)
+    }
+
     /// The owner's settings.
     pub const fn of(policy: &DrainPolicy) -> Self {
         let DrainPolicy {
@@ -35,12 +50,16 @@ impl Rules {
             delete_empty_dir_data,
             delete_local_volumes,
             respect_do_not_disrupt,
+            wait_for_finalizers,
+            leave_pods_with_two_budgets,
         } = policy;
         Self {
             evict_unmanaged: *delete_unmanaged_pods,
             disturb: !*respect_do_not_disrupt,
             evict_empty_dirs: *delete_empty_dir_data,
             evict_local_volumes: *delete_local_volumes,
+            wait_for_finalizers: *wait_for_finalizers,
+            leave_two_budgets: *leave_pods_with_two_budgets,
         }
     }
 
@@ -51,6 +70,8 @@ impl Rules {
             disturb,
             evict_empty_dirs,
             evict_local_volumes,
+            wait_for_finalizers: _,
+            leave_two_budgets: _,
         } = self;
         if pod.finished {
             return None;

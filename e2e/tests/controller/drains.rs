@@ -165,6 +165,12 @@ fn a_pod_with_two_budgets_is_named_with_both() {
             })
         };
         cluster.until(SOON, "both are named", named).await;
+        let setting = json!({"leavePodsWithTwoBudgets": true});
+        cluster.create(policy(&setting)).await;
+        cluster
+            .until(ROLLOUT, "the owner has them left", all_updated)
+            .await;
+        assert_eq!(cluster.server.observer().list("pods").len(), 3);
     });
 }
 
@@ -185,6 +191,11 @@ fn finalizers_that_keep_a_pod_are_named() {
         };
         cluster
             .until(Duration::from_mins(2), "they are named", named)
+            .await;
+        let setting = json!({"waitForFinalizers": false});
+        cluster.create(policy(&setting)).await;
+        cluster
+            .until(ROLLOUT, "the owner does not wait for them", all_updated)
             .await;
     });
 }

@@ -193,6 +193,8 @@ fn apply_drain(drain: &wire::DrainPolicy, parsed: &mut DrainPolicy) {
         delete_empty_dir_data,
         delete_local_volumes,
         respect_do_not_disrupt,
+        wait_for_finalizers,
+        leave_pods_with_two_budgets,
     } = drain;
     if let Some(seconds) = timeout_seconds {
         parsed.timeout = Some(SignedDuration::from_secs(*seconds));
@@ -208,4 +210,7 @@ fn apply_drain(drain: &wire::DrainPolicy, parsed: &mut DrainPolicy) {
     set(&mut parsed.delete_empty_dir_data, *delete_empty_dir_data);
     set(&mut parsed.delete_local_volumes, *delete_local_volumes);
     set(&mut parsed.respect_do_not_disrupt, *respect_do_not_disrupt);
+    set(&mut parsed.wait_for_finalizers, *wait_for_finalizers);
+    let leave = &mut parsed.leave_pods_with_two_budgets;
+    set(leave, *leave_pods_with_two_budgets);
 }

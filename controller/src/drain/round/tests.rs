@@ -41,20 +41,22 @@ fn budget(name: &str, app: &str, allowed: i32) -> Arc<BudgetView> {
 }
 
 /// A node with pods, and what was asked so far.
-#[derive(Default)]
 struct Node {
     pods: Vec<Arc<PodView>>,
     budgets: Vec<Arc<BudgetView>>,
     local_claims: LocalClaims,
     asked: BTreeMap<String, Asked>,
-    evict_unmanaged: bool,
+    rules: Rules,
 }
 
 impl Node {
     fn with(pods: impl IntoIterator<Item = PodView>) -> Self {
         Self {
             pods: pods.into_iter().map(Arc::new).collect(),
-            ..Self::default()
+            budgets: vec![],
+            local_claims: LocalClaims::new(),
+            asked: BTreeMap::new(),
+            rules: defaults(),
         }
     }
 
@@ -82,19 +84,15 @@ impl Node {
             budgets,
             local_claims,
             asked,
-            evict_unmanaged,
+            rules,
         } = self;
-        let rules = Rules {
-            evict_unmanaged: *evict_unmanaged,
-            ..defaults()
-        };
         decide(
             Drain {
                 pods,
                 budgets,
                 local_claims,
                 asked,
-                rules,
+                rules: *rules,
             },
             at(now),
         )
@@ -154,7 +152,7 @@ fn the_owner_may_let_pods_without_a_controller_go() {
         controller: None,
         ..pod("debug")
     }]);
-    node.evict_unmanaged = true;
+    node.rules.evict_unmanaged = true;
 
     assert_eq!(names(&node.decide(0)), ["debug"]);
 }
@@ -296,6 +294,32 @@ fn finalizers_that_keep_a_pod_are_named() {
         summary_of(&Node::with([kept]).decide(60)),
         "finalizers keep pod shop/web: example.com/hold"
     );
+}
+
+#[test]
+fn the_owner_may_let_a_drain_end_beside_pods_that_finalizers_alone_keep() {
+    let kept = PodView {
+        gone_by: Some(at(0)),
+        finalizers: vec!["example.com/hold".to_owned()],
+        ..pod("web")
+    };
+    let mut node = Node::with([kept]);
+    node.rules.wait_for_finalizers = false;
+
+    assert!(!node.decide(29).is_done(), "its time is not over yet");
+    assert!(node.decide(30).is_done());
+}
+
+#[test]
+fn the_owner_may_leave_pods_with_two_budgets_where_they_are() {
+    let mut node = Node::with([pod("web")]);
+    node.budgets = vec![budget("one", "web", 1), budget("other", "web", 1)];
+
+    let by_default = node.decide(0);
+    node.rules.leave_two_budgets = true;
+
+    assert_eq!(names(&by_default), ["web"]);
+    assert!(node.decide(0).is_done());
 }
 
 fn summary_of(round: &Round) -> String {
