@@ -13,10 +13,14 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 /// Lines that are kept: the last minutes of a run.
 const LINES_MAX: usize = 150;
 
+/// Set by whoever replays a seed: each line is printed as it comes.
+const ALOUD: &str = "WINDLASS_ALOUD";
+
 /// The log of one run.
 #[derive(Clone)]
 pub(crate) struct Logs {
     clock: Clock,
+    aloud: bool,
     kept: Arc<Mutex<Kept>>,
 }
 
@@ -31,6 +35,7 @@ impl Logs {
     pub(crate) fn begin(clock: Clock) -> Self {
         let logs = Self {
             clock,
+            aloud: std::env::var_os(ALOUD).is_some(),
             kept: Arc::default(),
         };
         tracing_subscriber::registry().with(logs.clone()).init();
@@ -62,6 +67,9 @@ impl<S: Subscriber> Layer<S> for Logs {
             event.metadata().target(),
             text.0
         );
+        if self.aloud {
+            eprintln!("{line}");
+        }
         let mut kept = self.kept.lock().unwrap();
         if level == Level::ERROR {
             kept.errors.push(line.clone());
