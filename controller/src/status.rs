@@ -65,8 +65,8 @@ pub async fn run(context: &Context) {
 /// What is remembered between passes, by pool.
 #[derive(Default)]
 struct Desk {
-    /// When its status was last written.
-    written: BTreeMap<String, Timestamp>,
+    /// When its status was last written, and what.
+    written: BTreeMap<String, (Timestamp, Value)>,
     /// Those that are counted in metrics.
     counted: BTreeSet<String>,
 }
@@ -114,20 +114,24 @@ async fn pass(context: &Context, desk: &mut Desk, now: Timestamp) -> Pass {
         desk.counted.insert(name.clone());
         let wanted = wire(&status);
         let present = serde_json::to_value(&pool.status).unwrap_or_default();
-        match difference(&present, &wanted) {
+        let last = desk.written.get(&name);
+        let is_news = match difference(&present, &wanted) {
             Difference::None => continue,
-            Difference::Facts => {
-                let last = desk.written.get(&name).map(|at| next_write(context, *at));
-                if let Some(next) = last.filter(|next| *next > now) {
-                    wake_at = earlier(wake_at, Some(next));
-                    continue;
-                }
+            Difference::Facts => false,
+            // What was said already and stands there no more was overwritten by somebody who leads beside us, or is not
+            // seen yet: said again at once, two leaders would answer each other without end.
+            Difference::Edge => {
+                last.is_none_or(|(_, said)| difference(said, &wanted) == Difference::Edge)
             }
-            Difference::Edge => {}
+        };
+        let next = last.map(|(at, _)| next_write(context, *at));
+        if let Some(next) = next.filter(|next| !is_news && *next > now) {
+            wake_at = earlier(wake_at, Some(next));
+            continue;
         }
         match write(context, &pool, &wanted).await {
             Ok(()) => {
-                desk.written.insert(name, now);
+                desk.written.insert(name, (now, wanted));
                 tell(context, &pool, &status);
             }
             Err(error) => failed.push(error),
