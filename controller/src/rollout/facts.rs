@@ -116,7 +116,7 @@ impl Facts {
         let old = self.configs.get(from)?.configuration.as_ref()?;
         let new = self.configs.get(to)?.configuration.as_ref()?;
         let answer = reconcilable(Some(old), new, host).err();
-        let answer = answer.map(|refusal| Arc::from(refusal.to_string()));
+        let answer = answer.map(|refusal| Arc::from(refusal.cause.to_string()));
         self.applies.insert(key, answer.clone());
         answer
     }

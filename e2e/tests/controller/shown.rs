@@ -209,7 +209,7 @@ fn a_change_that_only_some_hosts_can_apply_is_held_on_those_by_name() {
             .unwrap();
         assert_eq!(held["reason"], "UnsupportedChange");
         assert!(
-            held["message"].to_string().contains("kernelArguments"),
+            held["message"].to_string().contains("KernelArguments"),
             "{held}"
         );
     });
