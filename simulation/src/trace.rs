@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::sync::Mutex;
+use tokio::sync::watch;
 
 /// How many of the newest lines are kept in any case: enough to see how a failed run ended.
 const TAIL_LINES: usize = 40;
@@ -20,6 +21,7 @@ const TAIL_LINES: usize = 40;
 pub struct Trace {
     keep: bool,
     recorded: Mutex<Recorded>,
+    grown: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -36,12 +38,21 @@ impl Trace {
         Self {
             keep,
             recorded: Mutex::default(),
+            grown: watch::Sender::new(0),
         }
     }
 
     /// How many entries there are.
     pub fn entries(&self) -> u64 {
         lock(&self.recorded).entries
+    }
+
+    /// Waits until there are so many entries. A run whose actors answer each other without end lets no virtual time pass;
+    /// this is what ends it.
+    pub async fn reaches(&self, entries: u64) {
+        let mut grown = self.grown.subscribe();
+        // The sender lives as long as this trace, so the wait cannot fail.
+        grown.wait_for(|now| *now >= entries).await.ok();
     }
 
     /// The SHA-256 of all bytes so far, in hexadecimal.
@@ -70,6 +81,7 @@ impl TraceSink for Trace {
         let line = entry.line();
         let mut recorded = lock(&self.recorded);
         recorded.entries += 1;
+        self.grown.send_replace(recorded.entries);
         for part in [line.as_bytes(), b"\n"] {
             recorded.hash.update(part);
             if self.keep {

@@ -53,9 +53,25 @@ pub(crate) fn judge(run: &Run<'_>, settled: bool, stays: bool) -> Result<(), Str
         wrong.extend(complaints.into_iter().take(TOLD_MOST));
     }
     if wrong.is_empty() {
+        for promise in run.fleet.summary().promises {
+            println!("{CHECKED} {} {}", promise.name, promise.checked);
+        }
         return Ok(());
     }
     Err(told(run, &wrong))
+}
+
+/// What begins the lines that say how often a promise was checked in a run that ended well.
+pub(crate) const CHECKED: &str = "promise-checked";
+
+/// A run that goes in a circle.
+pub(crate) fn endless(run: &Run<'_>, entries: u64) -> Result<(), String> {
+    if let Some(file) = std::env::var_os(TRACE_FILE) {
+        std::fs::write(file, run.trace.bytes()).unwrap();
+    }
+    let wrong =
+        format!("it goes in a circle: {entries} requests, answers and events without an end");
+    Err(told(run, &[wrong]))
 }
 
 fn told(run: &Run<'_>, wrong: &[String]) -> String {

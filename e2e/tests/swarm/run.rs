@@ -22,6 +22,9 @@ const CONVERGES_WITHIN: Duration = Duration::from_mins(120);
 const MENDED_AFTER: Duration = Duration::from_secs(10);
 /// So long the fleet must stay as it is once it has converged: nothing is done twice.
 const STAYS: Duration = Duration::from_mins(2);
+/// Requests, answers and watch events of one run. The longest that ended well had some 60,000; a run that comes here goes in a
+/// circle.
+const ENTRIES_MAX: u64 = 400_000;
 /// Somebody looks so often whether a rollout has stopped.
 const SOMEBODY_LOOKS: Duration = Duration::from_mins(1);
 
@@ -58,21 +61,12 @@ async fn tell(seed: u64) -> Result<(), String> {
     .unwrap();
     let people = People::new(fleet.client("people"));
     let mut story = Story::new(people, description, &chance);
-    story.begin().await;
-    story.act(&fleet, 2 + chance.branch("acts").below(6)).await;
-
-    fleet.heal();
-    story
-        .told
-        .push(format!("{} healed", fleet.server().clock().now()));
-    tokio::time::sleep(MENDED_AFTER).await;
-    story.put_right(&fleet).await;
-    // Inputs have to be quiet for a while before they count; until then the fleet looks settled on its old target.
-    tokio::time::sleep(MENDED_AFTER).await;
-    let settled = settle(&fleet, &mut story).await;
-    if settled {
-        tokio::time::sleep(STAYS).await;
-    }
+    let acts = 2 + chance.branch("acts").below(6);
+    let ended = tokio::select! {
+        settled = play(&fleet, &mut story, acts) => Some(settled),
+        () = trace.reaches(ENTRIES_MAX) => None,
+    };
+    let settled = ended == Some(true);
     let stays = fleet.observe(Observer::has_converged);
     let run = Run {
         seed,
@@ -82,9 +76,31 @@ async fn tell(seed: u64) -> Result<(), String> {
         logs: &logs,
         trace: &trace,
     };
-    let told = report::judge(&run, settled, stays);
+    let told = match ended {
+        Some(_) => report::judge(&run, settled, stays),
+        None => report::endless(&run, ENTRIES_MAX),
+    };
     fleet.stop().await;
     told
+}
+
+/// Breaks and heals; whether the fleet has converged in time.
+async fn play(fleet: &Fleet, story: &mut Story, acts: u64) -> bool {
+    story.begin().await;
+    story.act(fleet, acts).await;
+    fleet.heal();
+    story
+        .told
+        .push(format!("{} healed", fleet.server().clock().now()));
+    tokio::time::sleep(MENDED_AFTER).await;
+    story.put_right(fleet).await;
+    // Inputs have to be quiet for a while before they count; until then the fleet looks settled on its old target.
+    tokio::time::sleep(MENDED_AFTER).await;
+    let settled = settle(fleet, story).await;
+    if settled {
+        tokio::time::sleep(STAYS).await;
+    }
+    settled
 }
 
 /// Waits until the fleet has converged, while somebody lets stopped rollouts go on; false where it takes too long.
