@@ -1,5 +1,12 @@
 //! An unmodified kube client and kube-runtime work against the server, in paused time.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail by panicking"
+)]
+
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};

@@ -7,7 +7,7 @@ use controller::{Config, Parts};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use kube::api::{
-    Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams,
+    Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams,
 };
 use serde_json::{Value, json};
 use simulation::clock::starting_at;
@@ -140,7 +140,10 @@ impl Cluster {
     /// Deletes an object.
     pub(crate) async fn delete(&self, object: Value) {
         let name = text(&object, "/metadata/name");
-        let deleted = self.api(&object).delete(&name, &Default::default()).await;
+        let deleted = self
+            .api(&object)
+            .delete(&name, &DeleteParams::default())
+            .await;
         deleted.unwrap_or_else(|error| panic!("deleting {name}: {error}"));
     }
 

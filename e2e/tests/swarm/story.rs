@@ -180,11 +180,11 @@ impl Story {
         match self.broken.take() {
             Some("85-worker") => {
                 self.kubelet_setting("85-worker", "worker", "maxPods: 250")
-                    .await
+                    .await;
             }
             Some(_) => {
                 self.kubelet_setting("85-infra", "infra", "maxPods: 250")
-                    .await
+                    .await;
             }
             None => {}
         }

@@ -74,18 +74,17 @@ impl Connection {
             tokio::time::sleep(fate.delay).await;
         }
         if fate.outcome == Outcome::Unreachable || self.instance_is_silent() {
-            self.shared.record(&call.actor, number, || broken());
+            self.shared.record(&call.actor, number, broken);
             return Err(lost);
         }
-        let answer = match fate.outcome {
-            Outcome::Refuse(code) => Answer::refused(&injected(code)),
-            _ => {
-                let mut state = self.shared.state();
-                handle(&mut state, &self.shared, &call)
-            }
+        let answer = if let Outcome::Refuse(code) = fate.outcome {
+            Answer::refused(&injected(code))
+        } else {
+            let mut state = self.shared.state();
+            handle(&mut state, &self.shared, &call)
         };
         if fate.outcome == Outcome::LoseAnswer {
-            self.shared.record(&call.actor, number, || broken());
+            self.shared.record(&call.actor, number, broken);
             return Err(lost);
         }
         self.shared.record(&call.actor, number, || answer.passage());

@@ -183,11 +183,6 @@ impl Store {
         Ok(objects.into_values().collect())
     }
 
-    /// The names of all collections that were ever used.
-    pub(crate) fn resources(&self) -> impl Iterator<Item = &str> {
-        self.collections.keys().map(String::as_str)
-    }
-
     /// Writes an object, new or not, and gives it the next version.
     pub(crate) fn put(&mut self, resource: &str, mut object: Value) -> Object {
         self.version += 1;
@@ -266,6 +261,7 @@ impl Store {
     }
 
     /// Forgets all history of a resource up to now, so that watches from before are too late.
+    #[cfg(test)]
     pub(crate) fn forget(&mut self, resource: &str) {
         let version = self.version;
         let collection = self.collection(resource);

@@ -147,7 +147,7 @@ impl Watcher {
             if let Some((due, _)) = self.ready.front() {
                 if *due <= now {
                     let (_, event) = self.ready.pop_front()?;
-                    return Some(self.send(&event));
+                    return Some(Ok(self.send(&event)));
                 }
             } else if self.exhausted {
                 return self.end(None);
@@ -158,7 +158,7 @@ impl Watcher {
             if self.plan.bookmarks && self.next_bookmark <= now && self.ready.is_empty() {
                 self.next_bookmark = now + self.shared.options.bookmark_every;
                 let bookmark = self.plan.presenter.bookmark(self.plan.from, false);
-                return Some(self.send(&bookmark));
+                return Some(Ok(self.send(&bookmark)));
             }
             self.wait().await;
         }
@@ -240,14 +240,14 @@ impl Watcher {
         }
     }
 
-    fn send(&mut self, event: &Value) -> Result<Frame<Bytes>, ConnectionLost> {
+    fn send(&mut self, event: &Value) -> Frame<Bytes> {
         let mut line = event.to_string();
         self.shared
             .record(&self.actor, self.number, || Passage::WatchEvent {
                 body: line.clone(),
             });
         line.push('\n');
-        Ok(Frame::data(Bytes::from(line)))
+        Frame::data(Bytes::from(line))
     }
 
     fn end(
