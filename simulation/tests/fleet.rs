@@ -1,8 +1,15 @@
 //! The cluster around Windlass behaves as a real one does where Windlass depends on it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail by panicking"
+)]
+
 use k8s_openapi::api::core::v1::{Node, Pod};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use kube::api::{EvictParams, ListParams, Patch, PatchParams};
+use kube::api::{DeleteParams, EvictParams, ListParams, Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
 use simulation::clock;
@@ -185,7 +192,7 @@ async fn a_deleted_pod_is_gone_when_its_containers_have_ended() {
     let pods: Api<Pod> = Api::namespaced(fleet.client("test"), "prod");
     let pod = shop(&fleet).await.remove(0);
 
-    pods.delete(&pod.name_any(), &Default::default())
+    pods.delete(&pod.name_any(), &DeleteParams::default())
         .await
         .unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;

@@ -36,6 +36,8 @@ const CUSTOM_VERBS: [&str; 8] = [
     "watch",
 ];
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+/// The first minor version that says which versions it can stand for (KEP-4330).
+const TELLS_OF_EMULATION: u32 = 33;
 /// How many bytes of a hash name a stored version.
 const STORAGE_HASH_BYTES: usize = 8;
 
@@ -103,7 +105,7 @@ fn version(state: &State, shared: &Shared, call: &Call) -> Value {
     let mut numbers = version.trim_start_matches('v').split('.');
     let major = numbers.next().unwrap_or_default();
     let minor = numbers.next().unwrap_or_default();
-    json!({
+    let mut told = json!({
         "major": major,
         "minor": minor,
         "gitVersion": version,
@@ -113,7 +115,18 @@ fn version(state: &State, shared: &Shared, call: &Call) -> Value {
         "goVersion": "",
         "compiler": "",
         "platform": "linux/amd64",
-    })
+    });
+    if let Some(number) = minor
+        .parse::<u32>()
+        .ok()
+        .filter(|number| *number >= TELLS_OF_EMULATION)
+    {
+        told["emulationMajor"] = major.into();
+        told["emulationMinor"] = minor.into();
+        told["minCompatibilityMajor"] = major.into();
+        told["minCompatibilityMinor"] = (number - 1).to_string().into();
+    }
+    told
 }
 
 fn core_versions() -> Value {

@@ -2,7 +2,7 @@
 //!
 //! One [`ApiServer`] is one cluster's API. An unmodified kube client or kube-runtime controller works against it in process
 //! ([`ApiServer::client`]), a real kubectl over loopback ([`http`]), and a checker looks into the store without any of that
-//! ([`observe`]). It holds to the answers of a recorded kube-apiserver (`tests/recorded.rs`).
+//! ([`observe`]). It holds to the answers of a recorded kube-apiserver (`tests/recordings`).
 //!
 //! Guarantees: writes happen one after the other and take rising resourceVersions; equal seeds, requests and virtual times give
 //! equal answers, byte for byte; nothing reads the machine's clock or chance. Assumes a tokio runtime for delays and watches.

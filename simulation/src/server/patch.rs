@@ -69,6 +69,11 @@ impl PatchKind {
     }
 }
 
+/// The manager under which kubectl applies.
+const KUBECTL: &str = "kubectl";
+/// Where client-side apply keeps what it applied last.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
 /// Server-side apply: makes the object, or makes the fields that the wish names so.
 pub(crate) fn apply(state: &mut State, context: &Context<'_>) -> Result<Written, Refusal> {
     let resource = context.resource;
@@ -103,7 +108,10 @@ pub(crate) fn apply(state: &mut State, context: &Context<'_>) -> Result<Written,
         return create::create_object(state, context, object, warnings, Manage::Done);
     };
     let old = in_version(resource, &old);
-    let applied = shape::apply(context, &old, &wish, force)?;
+    let mut applied = shape::apply(context, &old, &wish, force)?;
+    if context.call.manager() == KUBECTL {
+        renew_last_applied(&mut applied, &wish);
+    }
     let (mut new, _) = shape::decode(resource, applied, validation)?;
     // A version in the wish is a precondition; without one, the stored version is meant.
     value::copy(&mut new, &old, &["metadata", "resourceVersion"]);
@@ -111,6 +119,18 @@ pub(crate) fn apply(state: &mut State, context: &Context<'_>) -> Result<Written,
         value::copy(&mut new, &wish, &["metadata", "resourceVersion"]);
     }
     write(state, context, &old, new, warnings, Manage::Done)
+}
+
+/// Keeps the annotation of client-side apply true where kubectl goes on with server-side apply, as the real server does
+/// (KEP-555, "upgrade from client-side apply"): whoever goes back finds what was applied last.
+fn renew_last_applied(applied: &mut Value, wish: &Value) {
+    let place = ["metadata", "annotations", LAST_APPLIED];
+    if value::text(applied, &place).is_empty() {
+        return;
+    }
+    let mut last = wish.clone();
+    value::remove(&mut last, &place);
+    value::set(applied, &place, format!("{last}\n"));
 }
 
 fn check_wish(resource: &Resource, wish: &Value, name: &str) -> Result<(), Refusal> {

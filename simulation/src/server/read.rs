@@ -1,7 +1,8 @@
 //! Reading: one object, or many of them by selection, in pages, at a version.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::alphabet::URL_SAFE;
+use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
 use serde_json::{Value, json};
 
 use super::refusal::Refusal;
@@ -9,7 +10,11 @@ use super::request::{Age, ListOptions, Query, Target};
 use super::resource::Resource;
 use super::selector::{FieldSelector, LabelSelector};
 use super::store::{Key, Object};
-use super::{State, value};
+use super::{State, shape, value};
+
+/// Tokens are read as Go reads them: bits that are left over do not matter.
+const TOKENS: GeneralPurpose =
+    GeneralPurpose::new(&URL_SAFE, NO_PAD.with_decode_allow_trailing_bits(true));
 
 /// Which objects of a collection are meant.
 #[derive(Clone, Debug, Default)]
@@ -228,7 +233,7 @@ struct Token {
 impl Token {
     fn text(&self) -> String {
         let token = json!({ "v": "meta.k8s.io/v1", "rv": self.version, "start": self.start });
-        URL_SAFE_NO_PAD.encode(token.to_string())
+        TOKENS.encode(token.to_string())
     }
 
     fn parse(text: &str) -> Result<Self, Refusal> {
@@ -237,11 +242,11 @@ impl Token {
                 "invalid continue token: continue key is not valid: {why}"
             ))
         };
-        let bytes = URL_SAFE_NO_PAD
+        let bytes = TOKENS
             .decode(text)
             .map_err(|error| refuse(error.to_string()))?;
-        let token: Value =
-            serde_json::from_slice(&bytes).map_err(|error| refuse(error.to_string()))?;
+        let token: Value = serde_json::from_slice(&bytes)
+            .map_err(|error| refuse(shape::misread(&bytes, &error)))?;
         let version = value::get(&token, &["rv"])
             .and_then(Value::as_u64)
             .ok_or_else(|| refuse("it has no version".to_owned()))?;

@@ -127,12 +127,6 @@ impl Store {
         self.version
     }
 
-    /// Counts one change that has no object, as when a version must move on its own.
-    pub(crate) fn skip_version(&mut self) -> u64 {
-        self.version += 1;
-        self.version
-    }
-
     fn collection(&mut self, resource: &str) -> &mut Collection {
         // A collection that is first used now has forgotten nothing: there was nothing.
         self.collections

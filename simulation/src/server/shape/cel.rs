@@ -155,7 +155,8 @@ pub(crate) fn rules_that_do_not_compile(schema: &Value, path: &str) -> Vec<Cause
             causes.push(Cause::invalid(
                 format!("{path}.x-kubernetes-validations[{index}].rule"),
                 &rule.to_string(),
-                &format!("compilation failed: {error}"),
+                // The interpreter draws the place of the error without the blank that the real server has.
+                &format!("compilation failed: {error}").replace("\n|", "\n |"),
             ));
         }
     }

@@ -35,9 +35,25 @@ use super::request::{Call, FieldValidation};
 use super::resource::Resource;
 use super::{events, naming, value};
 
+/// Why bytes are not JSON, in the words of Go's reader where it is the end or the beginning that is wrong.
+pub(crate) fn misread(bytes: &[u8], error: &serde_json::Error) -> String {
+    let begins_a_value = |byte: u8| byte.is_ascii_digit() || b"{[\"-tfn".contains(&byte);
+    match bytes.trim_ascii_start().first() {
+        Some(first) if !begins_a_value(*first) => {
+            let letter = match first {
+                b' '..=b'~' => char::from(*first).to_string(),
+                other => format!("\\u{other:04x}"),
+            };
+            format!("invalid character '{letter}' looking for beginning of value")
+        }
+        _ if error.is_eof() => "unexpected end of JSON input".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
 /// Reads JSON.
 pub(crate) fn parse_json(bytes: &[u8]) -> Result<Value, Refusal> {
-    serde_json::from_slice(bytes).map_err(|error| Refusal::bad_request(error.to_string()))
+    serde_json::from_slice(bytes).map_err(|error| Refusal::bad_request(misread(bytes, &error)))
 }
 
 /// Reads the body of a create or update, and checks that it is of the kind that the URL says.
@@ -48,8 +64,9 @@ pub(crate) fn parse_body(resource: &Resource, call: &Call) -> Result<Value, Refu
     } else if matches!(media, "" | "application/json") {
         serde_json::from_slice(&call.body).map_err(|error| {
             Refusal::bad_request(format!(
-                "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse error: {error} ({})",
+                "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse error: {} ({})",
                 resource.kind,
+                misread(&call.body, &error),
                 String::from_utf8_lossy(&call.body)
             ))
         })?
@@ -198,7 +215,7 @@ fn write_of<'a>(
     now: &'a str,
 ) -> Write<'a> {
     Write {
-        at: Type::of(resource),
+        at: Type::of_object(resource),
         manager,
         api_version,
         subresource,

@@ -52,6 +52,9 @@ pub(crate) static BUILT_IN_NAMES: LazyLock<BTreeMap<(String, String, String), St
 /// The type of an object's metadata.
 pub(crate) const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 
+/// The name of the type of custom objects in [`Type::of_object`].
+const CUSTOM_OBJECT: &str = "custom object";
+
 /// What is known about one place in an object.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Type<'a> {
@@ -111,6 +114,15 @@ impl<'a> Type<'a> {
         BUILT_IN_NAMES
             .get(&key)
             .map_or(Type::UNKNOWN, |name| Type::built_in(name))
+    }
+
+    /// The same, where the metadata counts: a definition's schema does not describe it, for it is that of all objects.
+    pub(crate) fn of_object(resource: &'a Resource) -> Self {
+        let mut of = Type::of(resource);
+        if resource.custom.is_some() {
+            of.name = CUSTOM_OBJECT;
+        }
+        of
     }
 
     fn resolved(self) -> Self {
@@ -187,6 +199,9 @@ impl<'a> Type<'a> {
 
     /// A described field.
     pub(crate) fn field(&self, name: &str) -> Option<Type<'a>> {
+        if self.name == CUSTOM_OBJECT && name == "metadata" {
+            return Some(Type::built_in(OBJECT_META));
+        }
         let schema = self.schema?.get("properties")?.get(name)?;
         // A list's marks stand beside a reference, never behind it, so that nothing is lost by following it.
         Some(Type::of_schema(schema))
