@@ -106,9 +106,9 @@ async fn weigh(
     let old = match on_disk {
         None => None,
         Some(name) => match journal::load_config(host, name).await? {
-            // Without its own config the disk is all that is known.
+            // Without its own config, or with one that a damaged disk no longer gives back, the files are all that is known.
             None => None,
-            Some(blob) => Some(read(name, &blob)?),
+            Some(blob) => read(name, &blob).ok(),
         },
     };
     let survey = Survey::of(host, &new.content).await?;
@@ -130,14 +130,16 @@ fn read(name: &str, blob: &[u8]) -> Result<Rendered, Failure> {
     })
 }
 
-/// The config from the disk, where an earlier start kept it, or from the source, and then kept.
+/// The config from the disk, where an earlier start kept it and it can still be read, or from the source, and then kept.
 async fn fetch(
     host: &impl Host,
     source: &impl Source,
     name: &str,
     offline: bool,
 ) -> Result<Vec<u8>, Unprepared> {
-    if let Some(blob) = journal::load_config(host, name).await? {
+    if let Some(blob) = journal::load_config(host, name).await?
+        && (offline || read(name, &blob).is_ok())
+    {
         return Ok(blob);
     }
     let found = if offline {

@@ -139,3 +139,25 @@ async fn a_disk_that_takes_no_journal_is_named_on_the_node_and_nothing_is_done()
     assert_eq!(note(&node, "reason"), "");
     assert_eq!(ours(&node, "acted-intent"), "");
 }
+
+#[tokio::test(flavor = "current_thread", start_paused = true)]
+async fn a_node_whose_kept_configs_were_damaged_takes_the_next_one_all_the_same() {
+    let rig = rig_with_two_configs().await;
+    let kept: Vec<String> = rig
+        .machine
+        .files()
+        .below("/var/lib/windlass")
+        .unwrap()
+        .into_iter()
+        .filter(|path| path.contains("rendered-worker-1"))
+        .collect();
+    assert!(!kept.is_empty());
+    for path in kept {
+        rig.machine.files().write(&path, "{ not a config").unwrap();
+    }
+
+    rig.assign(2, "rendered-worker-2").await;
+
+    rig.until_done("rendered-worker-2", 2).await;
+    assert_eq!(rig.file(CHRONY).as_deref(), Some("pool b\n"));
+}
