@@ -76,13 +76,14 @@ pub struct Metrics {
 impl Metrics {
     /// Forgets all that only a leader knows: what it said last would stand for ever beside what its successor says.
     pub fn step_down(&self) {
+        // All are named, so that a new one is decided about here.
         let Self {
             drain_err,
             pool_alert,
-            machine_count,
-            updated_machine_count,
-            degraded_machine_count,
-            unavailable_machine_count,
+            machine_count: _,
+            updated_machine_count: _,
+            degraded_machine_count: _,
+            unavailable_machine_count: _,
             holds,
             slots_held,
             leading,
@@ -95,12 +96,7 @@ impl Metrics {
         for of_nodes in [drain_err, pool_alert] {
             of_nodes.clear();
         }
-        for of_pools in [
-            machine_count,
-            updated_machine_count,
-            degraded_machine_count,
-            unavailable_machine_count,
-        ] {
+        for of_pools in self.of_pools() {
             of_pools.clear();
         }
         holds.clear();
@@ -108,17 +104,22 @@ impl Metrics {
         leading.set(0);
     }
 
+    /// What is counted of each pool.
+    const fn of_pools(&self) -> [&Family<OfPool, Gauge>; 4] {
+        [
+            &self.machine_count,
+            &self.updated_machine_count,
+            &self.degraded_machine_count,
+            &self.unavailable_machine_count,
+        ]
+    }
+
     /// Forgets a pool that is gone.
     pub fn forget_pool(&self, pool: &str) {
         let labels = OfPool {
             pool: pool.to_owned(),
         };
-        for of_pools in [
-            &self.machine_count,
-            &self.updated_machine_count,
-            &self.degraded_machine_count,
-            &self.unavailable_machine_count,
-        ] {
+        for of_pools in self.of_pools() {
             of_pools.remove(&labels);
         }
     }
@@ -213,12 +214,7 @@ mod tests {
     fn counted() -> Metrics {
         let metrics = Metrics::default();
         let (pool, node) = ("worker".to_owned(), "worker-0".to_owned());
-        for of_pools in [
-            &metrics.machine_count,
-            &metrics.updated_machine_count,
-            &metrics.degraded_machine_count,
-            &metrics.unavailable_machine_count,
-        ] {
+        for of_pools in metrics.of_pools() {
             let labels = OfPool { pool: pool.clone() };
             of_pools.get_or_create(&labels).set(3);
         }

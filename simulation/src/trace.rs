@@ -21,13 +21,13 @@ const TAIL_LINES: usize = 40;
 pub struct Trace {
     keep: bool,
     recorded: Mutex<Recorded>,
+    /// How many entries there are.
     grown: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
 struct Recorded {
     hash: Sha256,
-    entries: u64,
     kept: Vec<u8>,
     tail: VecDeque<String>,
 }
@@ -44,7 +44,7 @@ impl Trace {
 
     /// How many entries there are.
     pub fn entries(&self) -> u64 {
-        lock(&self.recorded).entries
+        *self.grown.borrow()
     }
 
     /// Waits until there are so many entries. A run whose actors answer each other without end lets no virtual time pass;
@@ -80,8 +80,7 @@ impl TraceSink for Trace {
     fn record(&self, entry: &Entry) {
         let line = entry.line();
         let mut recorded = lock(&self.recorded);
-        recorded.entries += 1;
-        self.grown.send_replace(recorded.entries);
+        self.grown.send_modify(|entries| *entries += 1);
         for part in [line.as_bytes(), b"\n"] {
             recorded.hash.update(part);
             if self.keep {

@@ -220,19 +220,14 @@ fn sentence(
         }
         None => "is not known to the planner".to_owned(),
     };
-    let Some(told) = told else {
-        return (format!("{name} {now}"), None);
-    };
-    let verb = match planned {
-        Some(Answer::Held(hold)) if hold.reason() == told.reason => verb(hold),
-        _ => "waits",
-    };
-    let words = || format!("{name} {verb}: {} ({})", told.message, told.reason);
-    if reason(planned) != told.reason {
-        return (words(), Some(now));
+    // Where both say the same, the facts of now are newer than those of when the reason last changed.
+    match told {
+        Some(told) if told.reason != reason(planned) => {
+            let words = format!("{name} waits: {} ({})", told.message, told.reason);
+            (words, Some(now))
+        }
+        _ => (format!("{name} {now}"), None),
     }
-    // Both say the same; the facts of now are newer than those of when the reason last changed.
-    (format!("{name} {now}"), None)
 }
 
 /// What a node with this hold does, as the first word of its answer.

@@ -2,7 +2,7 @@
 //!
 //! # Guarantees
 //! Pure. Only the cluster's fact of a withheld kubelet is replaced, by what the controller heard last and says on the pool
-//! (its condition `KubeletWithheld`) or, before that, on the node; nothing else of a plan changes.
+//! (its condition `KubeletWithheld`); nothing else of a plan changes, and nothing at all where the pool does not say it.
 
 use api::conditions::pool as types;
 use rollout::Snapshot;

@@ -265,13 +265,7 @@ fn judge_repairs(facts: &Facts<'_>, plan: &Plan, violations: &mut Violations) {
 
 /// Whether broken nodes of a pool may be given its target.
 fn may_repair(facts: &Facts<'_>, pool: &PoolView) -> bool {
-    facts.policy.of(&pool.name).reuse_slots
-        && !pool.paused
-        && !pool.deleting
-        && facts.is_clear(pool)
-        && facts.is_approved(pool)
-        && facts.snapshot.ledger.is_some()
-        && !is_stopped(facts, pool)
+    facts.policy.of(&pool.name).reuse_slots && facts.is_open(pool) && !is_stopped(facts, pool)
 }
 
 /// Whether some node failed on the pool's target: then its rollout may be stopped.

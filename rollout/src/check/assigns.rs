@@ -405,11 +405,6 @@ fn is_before_leader(facts: &Facts<'_>, plan: &Plan, name: &NodeName) -> bool {
     let Some(target) = &pool.target else {
         return false;
     };
-    let open = !pool.paused
-        && !pool.deleting
-        && facts.is_clear(pool)
-        && facts.is_approved(pool)
-        && facts.snapshot.ledger.is_some();
     let wants = node.desired.as_ref() != Some(target) && facts.assigned(node) != Some(target);
     // What waits for the gate, for a person's request or for a foreign hand to be undone is nobody's turn.
     let fit = node.is_ready()
@@ -418,7 +413,7 @@ fn is_before_leader(facts: &Facts<'_>, plan: &Plan, name: &NodeName) -> bool {
         && !node.package_mode
         && !node.cannot_apply.contains_key(target)
         && facts.assigned(node) == node.desired.as_ref();
-    open && wants && fit
+    facts.is_open(pool) && wants && fit
 }
 
 /// Holders from which a kubelet part was withheld are given it before other package-mode nodes are taken.

@@ -150,12 +150,9 @@ impl<'a> Facts<'a> {
     /// Whether a node is down on account of its assignment: its daemon says that it failed, or it is through and its
     /// kubelet has not been Ready for longer than any start takes.
     pub(super) fn is_broken(&self, node: &NodeView) -> bool {
-        let failed = matches!(
-            node.state,
-            Some(NodeState::Degraded | NodeState::Unreconcilable)
-        );
         let through = node.state == Some(NodeState::Done);
-        node.acted_intent >= node.intent && (failed || (through && self.is_long_gone(node)))
+        node.acted_intent >= node.intent
+            && (node.says_failed() || (through && self.is_long_gone(node)))
     }
 
     /// Not freshly Ready for ten minutes, by all that dates it: its last report, and its condition where that says so.
@@ -234,6 +231,15 @@ impl<'a> Facts<'a> {
     /// Whether the first config of a pool over living nodes has been let go.
     pub(super) fn is_approved(&self, pool: &PoolView) -> bool {
         self.approved.contains(&pool.name)
+    }
+
+    /// Whether nodes of the pool may be given its target at all, as far as the pool and its owner say.
+    pub(super) fn is_open(&self, pool: &PoolView) -> bool {
+        !pool.paused
+            && !pool.deleting
+            && self.is_clear(pool)
+            && self.is_approved(pool)
+            && self.snapshot.ledger.is_some()
     }
 
     /// The nodes of a pool.

@@ -27,8 +27,8 @@ pub(super) async fn tell(stage: &Stage) -> Result<()> {
     stage.teller().say(&format!(
         "{victim} took the config, and its kubelet is dead; no other node goes"
     ));
-    let given = given(stage, &bad).len();
-    ensure!(given == 1, "{given} nodes were given the bad config");
+    let hit = given(stage, &bad).len();
+    ensure!(hit == 1, "{hit} nodes were given the bad config");
 
     stage.teller().say("the owner corrects the machine config; the daemon is a service of the host and still listens");
     stage.apply_text("correction.yaml", CORRECTION).await?;
@@ -43,7 +43,7 @@ pub(super) async fn tell(stage: &Stage) -> Result<()> {
         )
         .await?;
     ensure!(
-        self::given(stage, &bad).is_empty(),
+        given(stage, &bad).is_empty(),
         "another node was given the bad config"
     );
     stage.teller().say(&format!(

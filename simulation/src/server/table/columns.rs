@@ -66,11 +66,9 @@ pub(super) const fn wide(name: &'static str, describe: &'static str, cell: Cell)
 }
 
 /// How long ago the object was created.
-pub(super) const fn created(name: &'static str) -> Column {
-    always(name, "", |object, now| {
-        age(value::text(object, &["metadata", "creationTimestamp"]), now).into()
-    })
-}
+pub(super) const AGE: Column = always("Age", "", |object, now| {
+    age(value::text(object, &["metadata", "creationTimestamp"]), now).into()
+});
 
 /// The text at a place, or what an empty place shows.
 pub(super) fn at(object: &Value, path: &[&str], empty: &str) -> Value {
@@ -81,7 +79,7 @@ pub(super) fn at(object: &Value, path: &[&str], empty: &str) -> Value {
 }
 
 /// The columns of a kind that has none of its own.
-pub(super) const ANY: &[Column] = &[created("Age")];
+pub(super) const ANY: &[Column] = &[AGE];
 
 /// Group, plural, and the columns after the name.
 pub(super) const BUILT_IN: &[(&str, &str, &[Column])] = &[
@@ -118,7 +116,7 @@ const NODES: &[Column] = &[
         "What the node is for, by its role labels.",
         |node, _| roles(node).into(),
     ),
-    created("Age"),
+    AGE,
     always("Version", "The kubelet's version.", |node, _| {
         value::text(node, &["status", "nodeInfo", "kubeletVersion"]).into()
     }),
@@ -147,14 +145,14 @@ const NAMESPACES: &[Column] = &[
     always("Status", "Whether it is active or ends.", |object, _| {
         value::text(object, &["status", "phase"]).into()
     }),
-    created("Age"),
+    AGE,
 ];
 
 const CONFIG_MAPS: &[Column] = &[
     number("Data", "How many entries it has.", |object, _| {
         entries(object)
     }),
-    created("Age"),
+    AGE,
 ];
 
 const SECRETS: &[Column] = &[
@@ -164,7 +162,7 @@ const SECRETS: &[Column] = &[
     number("Data", "How many entries it has.", |object, _| {
         entries(object)
     }),
-    created("Age"),
+    AGE,
 ];
 
 const SERVICES: &[Column] = &[
@@ -180,7 +178,7 @@ const SERVICES: &[Column] = &[
     always("Port(s)", "Its ports.", |object, _| {
         ports(value::list(object, &["spec", "ports"]))
     }),
-    created("Age"),
+    AGE,
     wide("Selector", "Labels of the pods behind it.", |object, _| {
         workload::labels(object, &["spec", "selector"])
     }),
@@ -228,14 +226,14 @@ const BUDGETS: &[Column] = &[
         "Pods that may go now.",
         |budget, _| value::integer(budget, &["status", "disruptionsAllowed"]).into(),
     ),
-    created("Age"),
+    AGE,
 ];
 
 const LEASES: &[Column] = &[
     always("Holder", "Who has it.", |object, _| {
         value::text(object, &["spec", "holderIdentity"]).into()
     }),
-    created("Age"),
+    AGE,
 ];
 
 const ENDPOINT_SLICES: &[Column] = &[
@@ -254,7 +252,7 @@ const ENDPOINT_SLICES: &[Column] = &[
             .collect();
         texts(&all)
     }),
-    created("Age"),
+    AGE,
 ];
 
 const DEFINITIONS: &[Column] = &[Column {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::super::value;
 use super::NONE;
 use super::age::age;
-use super::columns::{Column, always, at, created, wide};
+use super::columns::{AGE, Column, always, at, wide};
 
 /// The columns after the name.
 pub(super) const COLUMNS: &[Column] = &[
@@ -27,7 +27,7 @@ pub(super) const COLUMNS: &[Column] = &[
         "How often containers have been started again, and when that last happened.",
         |pod, now| restarts(pod, now).into(),
     ),
-    created("Age"),
+    AGE,
     wide("IP", "The pod's address.", |pod, _| {
         at(pod, &["status", "podIP"], NONE)
     }),

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::super::value;
 use super::NONE;
-use super::columns::{Column, always, created, number, wide};
+use super::columns::{AGE, Column, always, number, wide};
 
 /// The columns of a Deployment after the name.
 pub(super) const DEPLOYMENTS: &[Column] = &[
@@ -21,7 +21,7 @@ pub(super) const DEPLOYMENTS: &[Column] = &[
         "Pods that have been ready for long enough.",
         |object, _| count(object, &["status", "availableReplicas"]),
     ),
-    created("Age"),
+    AGE,
     CONTAINERS,
     IMAGES,
     SELECTOR,
@@ -38,7 +38,7 @@ pub(super) const REPLICA_SETS: &[Column] = &[
     number("Ready", "Pods that are ready.", |object, _| {
         count(object, &["status", "readyReplicas"])
     }),
-    created("Age"),
+    AGE,
     CONTAINERS,
     IMAGES,
     SELECTOR,
@@ -51,7 +51,7 @@ pub(super) const STATEFUL_SETS: &[Column] = &[
         "Pods that are ready, of those wanted.",
         |object, _| ready(object),
     ),
-    created("Age"),
+    AGE,
     CONTAINERS,
     IMAGES,
 ];
@@ -84,7 +84,7 @@ pub(super) const DAEMON_SETS: &[Column] = &[
         "Labels of the nodes that run a pod.",
         |object, _| labels(object, &["spec", "template", "spec", "nodeSelector"]),
     ),
-    created("Age"),
+    AGE,
     CONTAINERS,
     IMAGES,
     SELECTOR,
