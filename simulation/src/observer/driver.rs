@@ -2,9 +2,8 @@
 
 use super::Observer;
 use crate::machine::lock;
-use crate::server::{ApiServer, Entry, Event, Passage};
+use crate::server::{ApiServer, Entry, Passage};
 use crate::version::Version;
-use futures::future::{FutureExt, select_all};
 use std::sync::{Arc, Mutex};
 
 /// The resources that promises are about, as the store names them.
@@ -22,32 +21,19 @@ const RESOURCES: [&str; 7] = [
 ///
 /// It has to be polled once before anything is written; changes from before are not seen.
 pub async fn follow(server: ApiServer, observer: Arc<Mutex<Observer>>) {
-    let store = server.observer();
-    let mut all: Vec<_> = RESOURCES
-        .iter()
-        .map(|resource| (*resource, store.subscribe(resource)))
-        .collect();
+    let mut changes = server.observer().subscribe_all(&RESOURCES);
     loop {
-        let (first, at) = {
-            let waits = all.iter_mut().map(|(_, changes)| changes.next().boxed());
-            let (first, at, _) = select_all(waits).await;
-            (first, at)
-        };
-        let mut first = Some(first);
-        let mut events: Vec<(&str, Event)> = Vec::new();
-        for (index, (resource, changes)) in all.iter_mut().enumerate() {
-            let taken = if index == at { first.take() } else { None };
-            match taken.unwrap_or_else(|| changes.drain()) {
-                Ok(drained) => events.extend(drained.into_iter().map(|event| (*resource, event))),
-                // Whoever runs the simulation reads its ERROR logs: what went by unseen nobody has judged.
-                Err(forgotten) => tracing::error!(
-                    resource,
+        let events = match changes.next().await {
+            Ok(events) => events,
+            // Whoever runs the simulation reads its ERROR logs: what went by unseen nobody has judged.
+            Err(forgotten) => {
+                tracing::error!(
                     oldest = forgotten.oldest,
                     "the observer fell behind the store"
-                ),
+                );
+                continue;
             }
-        }
-        events.sort_by_key(|(_, event)| event.version);
+        };
         let now = server.clock().now();
         let versions = server.instances().into_values();
         let mut observer = lock(&observer);

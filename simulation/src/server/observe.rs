@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use futures::future::{FutureExt, select_all};
+
 use super::store::{Event, Forgotten, Key, Object};
 use super::{ApiServer, Shared};
 
@@ -20,6 +22,16 @@ pub struct Changes {
     resource: String,
     seen: u64,
     wake: tokio::sync::watch::Receiver<u64>,
+}
+
+/// Follows all changes of several resources, in the one order in which they were stored.
+///
+/// Each look takes the changes of all of them under one lock. Taking them resource by resource would let a change of the
+/// first slip in behind its look and a later change of the second in before its own: the second would be told first.
+pub struct Together {
+    shared: Arc<Shared>,
+    resources: Vec<(&'static str, tokio::sync::watch::Receiver<u64>)>,
+    seen: u64,
 }
 
 impl ApiServer {
@@ -66,6 +78,58 @@ impl Observer {
             resource: resource.to_owned(),
             seen: state.store.version(),
             wake,
+        }
+    }
+}
+
+impl Observer {
+    /// Follows the changes of several resources from now on, in one order.
+    pub fn subscribe_all(&self, resources: &[&'static str]) -> Together {
+        let mut state = self.shared.state();
+        let seen = state.store.version();
+        let resources = resources
+            .iter()
+            .map(|resource| (*resource, state.store.subscribe(resource)))
+            .collect();
+        drop(state);
+        Together {
+            shared: Arc::clone(&self.shared),
+            resources,
+            seen,
+        }
+    }
+}
+
+impl Together {
+    /// The changes since the last call with their resources, oldest first. Waits for none.
+    pub fn drain(&mut self) -> Result<Vec<(&'static str, Event)>, Forgotten> {
+        for (_, wake) in &mut self.resources {
+            wake.borrow_and_update();
+        }
+        let state = self.shared.state();
+        let since = std::mem::replace(&mut self.seen, state.store.version());
+        let mut events: Vec<(&'static str, Event)> = Vec::new();
+        for (resource, _) in &self.resources {
+            let changes = state.store.changes_after(resource, since)?;
+            events.extend(changes.map(|event| (*resource, event.clone())));
+        }
+        drop(state);
+        events.sort_by_key(|(_, event)| event.version);
+        Ok(events)
+    }
+
+    /// Waits until there is a change, and takes all.
+    pub async fn next(&mut self) -> Result<Vec<(&'static str, Event)>, Forgotten> {
+        loop {
+            let events = self.drain()?;
+            if !events.is_empty() || self.resources.is_empty() {
+                return Ok(events);
+            }
+            let wakes = self.resources.iter_mut();
+            let (change, _, _) = select_all(wakes.map(|(_, wake)| wake.changed().boxed())).await;
+            if change.is_err() {
+                return Ok(Vec::new());
+            }
         }
     }
 }
