@@ -266,6 +266,14 @@ pub enum ConfigError {
         /// What it says.
         value: SignedDuration,
     },
+    /// A duration that is stored in whole seconds: a part of one would be lost, and with it a part of the lease.
+    #[error("the setting `{field}` is {value:?}: give whole seconds, at least 1")]
+    NotWholeSeconds {
+        /// The field's path.
+        field: &'static str,
+        /// What it says.
+        value: SignedDuration,
+    },
     /// Two settings in the wrong order.
     #[error("the setting `{shorter}` has to be shorter than `{longer}`")]
     WrongOrder {
@@ -296,6 +304,12 @@ impl Config {
             if value <= SignedDuration::ZERO {
                 return Err(ConfigError::NotPositive { field, value });
             }
+        }
+        if lease.duration.as_secs() < 1 || lease.duration.subsec_nanos() != 0 {
+            return Err(ConfigError::NotWholeSeconds {
+                field: "lease.duration",
+                value: lease.duration,
+            });
         }
         for (shorter, a, longer, b) in [
             (
@@ -359,6 +373,25 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "the setting `lease.renewDeadline` has to be shorter than `lease.duration`"
+        );
+    }
+
+    #[test]
+    fn a_lease_that_its_object_cannot_hold_is_refused() {
+        let refused = [500, 1500].map(|millis| {
+            let mut config = Config::default();
+            config.lease.duration = SignedDuration::from_millis(millis);
+            config.validated().map_err(|error| error.to_string())
+        });
+
+        let text = |value| {
+            Err(format!(
+                "the setting `lease.duration` is {value}: give whole seconds, at least 1"
+            ))
+        };
+        assert_eq!(
+            refused.map(|answer| answer.map(|_| ())),
+            [text("500ms"), text("1s 500ms")]
         );
     }
 

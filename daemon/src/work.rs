@@ -10,7 +10,7 @@ use crate::decide::{self, Facts};
 use crate::host::{Host, HostError};
 use crate::journal;
 use api::operator::{MachineConfiguration, StorageOverride};
-use rendering::disruption::{Policy, PolicyError};
+use rendering::disruption::Policy;
 use std::future::Future;
 use std::time::Duration;
 
@@ -182,29 +182,12 @@ fn read_rules(blob: &[u8]) -> Result<Rules, Failure> {
             overrides: Vec::new(),
         });
     };
-    let policy = policy_of(&object).map_err(|error| unreadable(error.to_string()))?;
+    let policy = Policy::of(Some(&object)).map_err(|error| unreadable(error.to_string()))?;
     let overrides = object.spec.irreconcilable_validation_overrides;
     Ok(Rules {
         policy,
         overrides: overrides.unwrap_or_default().storage,
     })
-}
-
-/// The published policy, where it is that of the present spec; else the owner's over the built-in table, as whoever
-/// publishes it will make it; without either, the built-in table.
-///
-/// # Errors
-/// The policy says what no policy can, by field.
-pub fn policy_of(object: &MachineConfiguration) -> Result<Policy, PolicyError> {
-    let status = object.status.as_ref();
-    let generation = status.and_then(|status| status.observed_generation);
-    let is_present = generation.is_none() || generation == object.metadata.generation;
-    let published = status.and_then(|status| status.node_disruption_policy_status.as_ref());
-    match (published, &object.spec.node_disruption_policy) {
-        (Some(published), _) if is_present => Policy::published(&published.cluster_policies),
-        (_, Some(owner)) => Policy::cluster(owner),
-        (_, None) => Ok(Policy::built_in()),
-    }
 }
 
 /// Carries out an effect that needs the machine alone; `None` for the others.

@@ -10,7 +10,7 @@
 mod display;
 
 use crate::names::{ConfigName, PolicyName, PoolName};
-use crate::snapshot::{DrainView, TakenAway};
+use crate::snapshot::{AtFirst, DrainView, TakenAway};
 use crate::version::Version;
 use jiff::Timestamp;
 use std::fmt;
@@ -72,6 +72,8 @@ pub enum Hold {
         nodes: usize,
         /// How many at a time.
         slots: usize,
+        /// What it does to each at most, as far as that is known.
+        each: Option<AtFirst>,
     },
     /// The ledger cannot be read, and the Nodes were not listed consistently yet.
     LedgerUnread,

@@ -31,9 +31,8 @@ pub(crate) fn between(
 ) -> Result<Disturbs, String> {
     let old = Configuration::read(&to_rendering(old)).map_err(|error| error.to_string())?;
     let new = Configuration::read(&to_rendering(new)).map_err(|error| error.to_string())?;
-    let policy = published
-        .map_or_else(|| Ok(Policy::built_in()), daemon::work::policy_of)
-        .map_err(|error| format!("MachineConfiguration cluster: {error}"))?;
+    let policy =
+        Policy::of(published).map_err(|error| format!("MachineConfiguration cluster: {error}"))?;
     let changes = Changes::between(Some(&old), &new);
     let disruption = disruption::judge(Some(&old), &new, &changes, &policy)
         .map_err(|error| error.to_string())?;

@@ -22,6 +22,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Node;
 use kube::ResourceExt as _;
+use rendering::disruption::Policy as Disruptions;
 use rollout::membership::{Place, place};
 use rollout::names::PoolName;
 use rollout::snapshot::{ApiServers, Ledger, NodeView, PoolView};
@@ -105,7 +106,9 @@ pub(crate) fn fold(seen: &Seen, now: Timestamp, about: Option<(&str, &[Blocker])
     let pools = seen.pool_views();
     let policy = seen.policy(&pools);
     let mut facts = Facts::default();
-    facts.update(seen.configs.iter());
+    let configuration = seen.configuration.get().and_then(Option::as_ref);
+    let disruption = Disruptions::of(configuration).unwrap_or_else(|_| Disruptions::built_in());
+    facts.update(seen.configs.iter(), disruption);
     let renewed: BTreeMap<String, Timestamp> = seen.leases.iter().filter_map(renewed).collect();
     let mut nodes = BTreeMap::new();
     for node in &seen.nodes {

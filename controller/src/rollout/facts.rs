@@ -9,22 +9,26 @@ use api::MachineConfig;
 use api::names::config as names;
 use api::operator::StorageOverride;
 use kube::ResourceExt;
+use rendering::changes::Changes;
 use rendering::configuration::Configuration;
+use rendering::disruption::{Policy, judge};
 use rendering::reconcile::{Capabilities, reconcilable};
 use rendering::render::rendered_config;
 use rendering::spec;
 use rendering::split::{KubeletPaths, split, withhold};
 use rollout::names::{ConfigName, PoolName};
-use rollout::snapshot::ConfigView;
+use rollout::snapshot::{AtFirst, ConfigView};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Facts on all rendered configs.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Facts {
     configs: BTreeMap<ConfigName, Fact>,
     /// Whether a host with these capabilities can go from one config to another; why not, if not.
     applies: BTreeMap<Way, Option<Arc<str>>>,
+    /// By which the first visits were judged.
+    policy: Policy,
 }
 
 /// From one config to another, on a host of these capabilities.
@@ -41,9 +45,25 @@ struct Fact {
     configuration: Option<Configuration>,
 }
 
+impl Default for Facts {
+    fn default() -> Self {
+        Self {
+            configs: BTreeMap::new(),
+            applies: BTreeMap::new(),
+            policy: Policy::built_in(),
+        }
+    }
+}
+
 impl Facts {
-    /// Takes in what is new among the rendered configs, and forgets what is gone.
-    pub fn update<'a>(&mut self, configs: impl Iterator<Item = &'a MachineConfig>) {
+    /// Takes in what is new among the rendered configs, and forgets what is gone. `policy` says what a change disturbs.
+    pub fn update<'a>(&mut self, configs: impl Iterator<Item = &'a MachineConfig>, policy: Policy) {
+        if self.policy != policy {
+            for fact in self.configs.values_mut() {
+                fact.view.at_first = at_first(fact.configuration.as_ref(), &policy);
+            }
+            self.policy = policy;
+        }
         let mut there = BTreeSet::new();
         for config in configs.filter(|config| render::is_rendered(config)) {
             let name = ConfigName::from(config.name_any());
@@ -52,7 +72,7 @@ impl Facts {
                 .configs
                 .get(&name)
                 .is_some_and(|fact| fact.uid == config.uid());
-            if !known && let Some(fact) = Fact::of(config, name.clone()) {
+            if !known && let Some(fact) = Fact::of(config, name.clone(), &self.policy) {
                 self.configs.insert(name, fact);
             }
         }
@@ -124,7 +144,7 @@ impl Facts {
 
 impl Fact {
     /// None if the config cannot be split: it was not made by us, and nothing can be decided about it.
-    fn of(config: &MachineConfig, name: ConfigName) -> Option<Self> {
+    fn of(config: &MachineConfig, name: ConfigName, policy: &Policy) -> Option<Self> {
         let read: spec::MachineConfig = to_rendering(config);
         let (kubelet_part, rest) = split(&read, &KubeletPaths::default()).ok()?;
         let annotation = |key| {
@@ -137,6 +157,7 @@ impl Fact {
             .owner_references()
             .iter()
             .find(|o| o.kind == "MachineConfigPool")?;
+        let configuration = Configuration::read(&read).ok();
         let view = ConfigView {
             name,
             pool: PoolName::from(&pool.name),
@@ -145,8 +166,8 @@ impl Fact {
             kubelet_part: kubelet_part.digest().as_str().into(),
             rest: rest.digest().as_str().into(),
             withholds: annotation(names::WITHHOLDS).map(ConfigName::from),
+            at_first: at_first(configuration.as_ref(), policy),
         };
-        let configuration = Configuration::read(&read).ok();
         Some(Self {
             uid: config.uid(),
             view,
@@ -155,6 +176,20 @@ impl Fact {
             configuration,
         })
     }
+}
+
+/// What a config does at most to a node that has nothing of it; none where it cannot be read.
+fn at_first(configuration: Option<&Configuration>, policy: &Policy) -> Option<AtFirst> {
+    let new = configuration?;
+    let changes = Changes::between(None, new);
+    let disruption = judge(None, new, &changes, policy).ok()?;
+    let paths = [&changes.files, &changes.directories, &changes.links];
+    Some(AtFirst {
+        paths: paths.iter().map(|section| section.entries.len()).sum(),
+        units: changes.units.entries.len(),
+        drains: disruption.needs_drain(),
+        reboots: disruption.reboots(),
+    })
 }
 
 /// What a node's host can apply, by its daemon's report, with what the owner lets pass.

@@ -16,6 +16,7 @@ use api::names::{label, object, ours};
 use api::{MachineConfigNode, MachineConfigPool, RolloutPolicy};
 use k8s_openapi::api::core::v1::Node;
 use kube::ResourceExt;
+use rendering::disruption::Policy as Disruptions;
 use rollout::hold::NAMES_SHOWN;
 use rollout::membership::{Place, place};
 use rollout::names::{NodeName, PoolName};
@@ -31,7 +32,11 @@ pub const API_COMPONENTS: [&str; 2] = ["kube-apiserver", "etcd"];
 pub fn snapshot(context: &Context, facts: &mut Facts) -> Snapshot {
     let stores = &context.stores;
     let configs = stores.configs.all();
-    facts.update(configs.iter().map(|config| &config.0));
+    let configuration = stores.configuration.get(object::CLUSTER);
+    // A policy that cannot be read is told on its own object; what a first visit does is judged by the table then.
+    let disruption = Disruptions::of(configuration.as_ref().map(|whole| &whole.0))
+        .unwrap_or_else(|_| Disruptions::built_in());
+    facts.update(configs.iter().map(|config| &config.0), disruption);
     let pools: BTreeMap<PoolName, PoolView> =
         stores.pools.all().iter().map(|pool| view(pool)).collect();
     let kept = stores.nodes.all();

@@ -3,6 +3,7 @@
 //! Guarantees: [`Policy::cluster`] is the built-in table merged with the owner's entries, in the order in which it is
 //! published (reference, machine-config.md 2.13). Reading a policy refuses, by field, what the schema refuses.
 
+use api::MachineConfiguration;
 use api::operator::{
     ACTIONS_LIMIT as MAX_ACTIONS, DisruptionAction, DisruptionActionType, FilePolicy,
     NodeDisruptionPolicy, SPEC_POLICY_LIMIT as MAX_USER_ENTRIES,
@@ -70,6 +71,27 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// The published policy, where it is that of the present spec; else the owner's over the built-in table, as whoever
+    /// publishes it will make it; without either, the built-in table.
+    ///
+    /// # Errors
+    ///
+    /// The policy says what no policy can, by field.
+    pub fn of(object: Option<&MachineConfiguration>) -> Result<Self, PolicyError> {
+        let Some(object) = object else {
+            return Ok(Self::built_in());
+        };
+        let status = object.status.as_ref();
+        let generation = status.and_then(|status| status.observed_generation);
+        let is_present = generation.is_none() || generation == object.metadata.generation;
+        let published = status.and_then(|status| status.node_disruption_policy_status.as_ref());
+        match (published, &object.spec.node_disruption_policy) {
+            (Some(published), _) if is_present => Self::published(&published.cluster_policies),
+            (_, Some(owner)) => Self::cluster(owner),
+            (_, None) => Ok(Self::built_in()),
+        }
+    }
+
     /// The built-in table merged with the owner's entries: one of a built-in path or name takes that entry's place,
     /// others are appended in their order.
     ///

@@ -56,11 +56,21 @@ impl fmt::Display for Hold {
                 config,
                 nodes,
                 slots,
-            } => write!(
-                f,
-                "{config} is the first rendered config of its pool and waits for approval; it would go to \
-                 {nodes} living nodes, {slots} at a time. Annotate the pool with windlass.dev/approve-first={config}"
-            ),
+                each,
+            } => {
+                write!(
+                    f,
+                    "{config} is the first rendered config of its pool and waits for approval; it would go to \
+                     {nodes} living nodes, {slots} at a time"
+                )?;
+                if let Some(each) = each {
+                    write!(f, "; {each}")?;
+                }
+                write!(
+                    f,
+                    ". Annotate the pool with windlass.dev/approve-first={config}"
+                )
+            }
             Self::LedgerUnread => {
                 f.write_str("the slot ledger cannot be read, and the nodes are not all listed yet")
             }

@@ -5,7 +5,8 @@ use crate::hold::{Hold, Names, shown};
 use crate::membership::Membership;
 use crate::names::{ConfigName, Intent};
 use crate::policy::{Policy, PoolPolicy, PoolRule, approves};
-use crate::snapshot::{NodeView, PoolView, Snapshot};
+use crate::snapshot::{ConfigView, NodeView, PoolView, Snapshot};
+use std::collections::BTreeMap;
 
 /// A pool, with all that does not change while a round goes on.
 pub(super) struct Pool<'a> {
@@ -48,7 +49,7 @@ impl<'a> Pool<'a> {
         pool.hold = pool
             .broken(rule)
             .or_else(|| Self::unread(snapshot))
-            .or_else(|| pool.not_allowed());
+            .or_else(|| pool.not_allowed(&snapshot.configs));
         pool
     }
 
@@ -104,7 +105,7 @@ impl<'a> Pool<'a> {
     }
 
     /// What the owner has not allowed.
-    fn not_allowed(&self) -> Option<Hold> {
+    fn not_allowed(&self, configs: &BTreeMap<ConfigName, ConfigView>) -> Option<Hold> {
         let target = self.target()?;
         if self.view.paused {
             let paused = self.view.condition(api::conditions::pool::PAUSED);
@@ -126,6 +127,7 @@ impl<'a> Pool<'a> {
                 config: target.clone(),
                 nodes: living,
                 slots: self.slots(),
+                each: configs.get(target).and_then(|config| config.at_first),
             });
         }
         None

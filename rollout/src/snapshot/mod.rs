@@ -13,7 +13,7 @@ mod parse;
 mod pool;
 mod servers;
 
-pub use config::ConfigView;
+pub use config::{AtFirst, ConfigView};
 pub use ledger::{Holder, Ledger};
 pub use node::{
     ApiPod, AssignRequest, Assigned, DrainView, NodeCondition, NodeConditionKind, NodeState,

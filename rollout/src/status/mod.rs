@@ -86,7 +86,11 @@ pub fn pool_status(
         conditions.put(types::UPDATING, false, "", &message);
     } else {
         conditions.put(types::UPDATED, false, "", "");
-        let message = format!("All nodes are updating to MachineConfig {target}");
+        // The reference names the target here even where there is none yet.
+        let message = match &pool.target {
+            Some(target) => format!("All nodes are updating to MachineConfig {target}"),
+            None => "The first MachineConfig is being rendered".to_owned(),
+        };
         conditions.put(types::UPDATING, true, "", &message);
     }
     degraded::put(&mut conditions, nodes, reports, policy);

@@ -1,7 +1,7 @@
 //! Nodes that never had a config.
 
 use crate::fleet::{Read, Told, ago, fleet, node, ready};
-use rollout::snapshot::Truth;
+use rollout::snapshot::{AtFirst, Truth};
 
 #[test]
 fn a_living_node_without_a_config_is_taken_like_any_other() {
@@ -32,6 +32,32 @@ fn the_first_config_over_living_nodes_waits_for_approval_by_name() {
          living nodes, 1 at a time. Annotate the pool with windlass.dev/approve-first=rendered-worker-new"
     );
     assert_eq!(other.plan().why("a"), "AwaitingFirstApproval");
+}
+
+#[test]
+fn whoever_approves_is_told_what_the_first_config_does_to_a_node() {
+    let fleet = fleet()
+        .node(node("a"))
+        .config("new", ("k1", "r2"), None)
+        .first_visit(
+            "new",
+            AtFirst {
+                paths: 12,
+                units: 3,
+                drains: true,
+                reboots: true,
+            },
+        )
+        .worker(|pool| pool.approved_first = None);
+
+    let plan = fleet.plan();
+
+    assert_eq!(
+        plan.hold("a").to_string(),
+        "rendered-worker-new is the first rendered config of its pool and waits for approval; it would go to 1 \
+         living nodes, 1 at a time; it brings 12 files and 3 units, and drains and reboots a node that lacks them. \
+         Annotate the pool with windlass.dev/approve-first=rendered-worker-new"
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use rollout::names::{ConfigName, Intent, NodeName, PoolName};
 use rollout::plan::{Answer, Assign, Plan, Slot, Step};
 use rollout::policy::PoolPolicy;
 use rollout::snapshot::{
-    ApiServers, Assigned, ConfigView, Holder, Ledger, MaxUnavailable, NodeCondition,
+    ApiServers, Assigned, AtFirst, ConfigView, Holder, Ledger, MaxUnavailable, NodeCondition,
     NodeConditionKind, NodeState, NodeView, PoolView, Truth,
 };
 use rollout::{Hold, Policy, Snapshot, check, plan};
@@ -281,8 +281,17 @@ impl Fleet {
             kubelet_part: kubelet.into(),
             rest: rest.into(),
             withholds: None,
+            at_first: None,
         };
         self.snapshot.configs.insert(view.name.clone(), view);
+        self
+    }
+
+    /// What the config does at most to a node that has nothing of it.
+    pub(crate) fn first_visit(mut self, word: &str, at_first: AtFirst) -> Self {
+        if let Some(view) = self.snapshot.configs.get_mut(&config(word)) {
+            view.at_first = Some(at_first);
+        }
         self
     }
 

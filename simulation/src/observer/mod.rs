@@ -248,25 +248,40 @@ impl Observer {
 
     /// Ends the taking of a node that has carried out its assignment and has been Ready since.
     fn release(&mut self, name: &str) {
-        let renewed = self.renewals.get(name).copied();
-        let Some(node) = self.nodes.get_mut(name) else {
-            return;
-        };
-        let facts = &node.facts;
-        let heard = facts.ready_heartbeat.max(renewed);
-        let fresh = facts
-            .reported_at
-            .is_none_or(|reported| heard.is_some_and(|heard| heard >= reported));
-        let same_boot = facts.reported_boot.is_empty() || facts.boot == facts.reported_boot;
-        if node.taken
-            && facts.is_done()
-            && facts.is_ready()
-            && !facts.our_cordon
-            && fresh
-            && same_boot
-        {
-            node.taken = false;
+        let lacks = self.lacks(name);
+        if let Some(node) = self.nodes.get_mut(name) {
+            node.taken &= lacks.is_some();
         }
+    }
+
+    /// What a node lacks to be free again; none if nothing.
+    fn lacks(&self, name: &str) -> Option<String> {
+        let facts = &self.nodes.get(name)?.facts;
+        let heard = facts.ready_heartbeat.max(self.renewals.get(name).copied());
+        let reported = facts.reported_at;
+        if !facts.is_done() {
+            let (current, desired) = (&facts.current, &facts.desired);
+            let (acted, intent) = (facts.acted, facts.intent);
+            return Some(format!(
+                "says {} of {current} (intent {acted}) and shall have {desired} (intent {intent})",
+                facts.state
+            ));
+        }
+        if !facts.is_ready() {
+            return Some(format!("is Ready {}", facts.ready));
+        }
+        if facts.our_cordon {
+            return Some("bears our cordon".to_owned());
+        }
+        if !facts.reported_boot.is_empty() && facts.boot != facts.reported_boot {
+            let (boot, reported) = (&facts.boot, &facts.reported_boot);
+            return Some(format!(
+                "reported from boot {reported}, its kubelet from {boot}"
+            ));
+        }
+        reported
+            .filter(|reported| heard.is_none_or(|heard| heard < *reported))
+            .map(|reported| format!("reported at {reported}, its kubelet was heard {heard:?}"))
     }
 
     fn pool_of(&self, facts: &NodeFacts) -> Option<(&str, &PoolFacts)> {

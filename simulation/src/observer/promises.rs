@@ -1,7 +1,7 @@
 //! The promises that stored versions of objects can show to be broken.
 
 use super::Observer;
-use super::facts::NodeFacts;
+use super::facts::{NodeFacts, primary_pool};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use std::fmt;
@@ -93,6 +93,14 @@ impl Observer {
         let size = self.in_pool(pool).count();
         let most = facts.most_away(size);
         let taken = self.in_pool(pool).filter(|node| node.taken).count();
+        let lacks: Vec<String> = self
+            .nodes
+            .iter()
+            .filter(|(_, node)| {
+                node.taken && primary_pool(&self.pools, &node.facts.labels) == Some(pool)
+            })
+            .filter_map(|(name, _)| Some(format!("{name} {}", self.lacks(name)?)))
+            .collect();
         let known_down = |since: Option<Timestamp>| {
             since.is_some_and(|since| now.duration_since(since) > KNOWN_AFTER)
         };
@@ -102,7 +110,8 @@ impl Observer {
             .count();
         if taken + down > most {
             let what = format!(
-                "{name} of pool {pool} was taken: {taken} taken and {down} down otherwise, {most} allowed"
+                "{name} of pool {pool} was taken: {taken} taken and {down} down otherwise, {most} allowed ({})",
+                lacks.join("; ")
             );
             self.broke(Promise::Budget, now, what);
         }

@@ -222,6 +222,7 @@ fn a_config_without_its_kubelet_part_says_so() {
         kubelet_part: "a".into(),
         rest: "b".into(),
         withholds: Some("rendered-rhel-new".into()),
+        at_first: None,
     };
     snapshot.configs = BTreeMap::from([(composed.name.clone(), composed)]);
 
