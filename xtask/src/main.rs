@@ -12,8 +12,7 @@ use std::env;
 
 use anyhow::{Context as _, bail};
 
-const USAGE: &str =
-    "usage: cargo xtask test [CHECK...] | tidy | conformance | codegen [--check] | record";
+const USAGE: &str = "usage: cargo xtask test [CHECK...] | tidy | conformance | codegen [--check] | record | control-plane [build|run]";
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -24,6 +23,7 @@ fn main() -> anyhow::Result<()> {
         "conformance" => conformance::run(tools::root()),
         "codegen" => codegen::run(tools::root(), rest),
         "record" => record::run(),
+        "control-plane" => checks::control_plane(rest),
         other => bail!("there is no chore {other:?}; {USAGE}"),
     }
 }
