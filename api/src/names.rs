@@ -60,6 +60,29 @@ pub mod node {
 
     /// Longest value of [`REASON`], in characters: the reference's cut, which keeps a Node small.
     pub const REASON_LIMIT: usize = 2000;
+
+    /// All that the reference gives to the daemon (`reference/machine-config.md` 2.1): what the admission policy lets
+    /// a daemon change, with [`super::ours::OF_DAEMON`].
+    pub const OF_DAEMON: [&str; 10] = [
+        CURRENT_CONFIG,
+        CURRENT_IMAGE,
+        STATE,
+        REASON,
+        POST_CONFIG_ACTION,
+        DESIRED_DRAIN,
+        FIRST_PIVOT_CONFIG,
+        LAST_SYNCED_CONTROLLER_CONFIG,
+        LAST_OBSERVED_SERVER_CA,
+        OSTREE_FINALIZE_FAILURE,
+    ];
+    /// What the controller writes and a daemon acts by: the admission policy lets nobody else write it, nor
+    /// [`super::ours::ACTED_BY`].
+    pub const ACTED_BY: [&str; 4] = [
+        DESIRED_CONFIG,
+        DESIRED_IMAGE,
+        LAST_APPLIED_DRAIN,
+        CONTROL_PLANE_TOPOLOGY,
+    ];
 }
 
 /// Values of [`node::STATE`].
@@ -109,6 +132,23 @@ pub mod ours {
     pub const CAPABILITIES: &str = "windlass.dev/capabilities";
     /// The owner: version of the machine's own API packages where no package tells it, for example `1.34`.
     pub const API_VERSION: &str = "windlass.dev/api-version";
+
+    /// The daemon's report, besides [`super::node::OF_DAEMON`].
+    pub const OF_DAEMON: [&str; 7] = [
+        ACTED_INTENT,
+        BOOT_ID,
+        REPORTED_AT,
+        PACKAGE_VERSIONS,
+        PACKAGE_MODE,
+        OS_ID,
+        CAPABILITIES,
+    ];
+    /// What a daemon acts by, besides [`super::node::ACTED_BY`].
+    pub const ACTED_BY: [&str; 2] = [INTENT, DRAINED_INTENT];
+    /// What else the controller writes on a Node.
+    pub const REMEMBERED: [&str; 2] = [CORDONED, DRAIN_RELEASED_AT];
+    /// What people write on a Node.
+    pub const OF_PEOPLE: [&str; 3] = [KEEP_CORDONED, ASSIGN_REQUEST, API_VERSION];
 }
 
 /// Annotations on a MachineConfig.
@@ -225,6 +265,20 @@ pub mod object {
     pub const CLUSTER_OPERATOR: &str = "machine-config";
 }
 
+/// Under which names Windlass is installed: the manifests, the rights and the programs agree by these.
+pub mod install {
+    /// The namespace of all that has one.
+    pub const NAMESPACE: &str = "windlass";
+    /// The controller's ServiceAccount, Deployment and Lease.
+    pub const CONTROLLER: &str = "windlass-controller";
+    /// The daemon's ServiceAccount and DaemonSet.
+    pub const DAEMON: &str = "windlass-daemon";
+    /// What the API server knows a ServiceAccount by is this, the namespace, a colon, and its name.
+    pub const ACCOUNT_PREFIX: &str = "system:serviceaccount:";
+    /// In what a token says besides: the node that it is bound to, whether by its pod or by itself.
+    pub const TOKEN_NODE_NAME: &str = "authentication.kubernetes.io/node-name";
+}
+
 /// Names of other projects whose word Windlass keeps.
 pub mod foreign {
     /// On a Node, cluster-autoscaler: `true` keeps it from being scaled away. Set by us with our cordon.
@@ -250,4 +304,40 @@ pub mod foreign {
     /// Taints by which somebody else says that a node is being taken away.
     pub const TAKEN_AWAY_TAINTS: [&str; 3] =
         [AUTOSCALER_DELETING, KARPENTER_DISRUPTED, MEDIK8S_DRAIN];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{node, ours};
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_annotation_of_ours_on_a_node_has_one_writer() {
+        let source = include_str!("names.rs");
+        let (_, after) = source.split_once("pub mod ours {").expect("the module");
+        let (module, _) = after.split_once("\n}\n").expect("its end");
+        let named: BTreeSet<&str> = module
+            .split('"')
+            .filter(|text| text.starts_with("windlass.dev/") && *text != ours::API_PODS)
+            .collect();
+
+        let writers: [&[&str]; 4] = [
+            &ours::OF_DAEMON,
+            &ours::ACTED_BY,
+            &ours::REMEMBERED,
+            &ours::OF_PEOPLE,
+        ];
+        let listed: Vec<&str> = writers.concat();
+
+        assert_eq!(listed.iter().copied().collect::<BTreeSet<_>>(), named);
+        assert_eq!(listed.len(), named.len(), "{listed:?}");
+    }
+
+    #[test]
+    fn a_daemon_writes_nothing_that_it_acts_by() {
+        let own: Vec<&str> = [&node::OF_DAEMON[..], &ours::OF_DAEMON[..]].concat();
+        let acted_by: Vec<&str> = [&node::ACTED_BY[..], &ours::ACTED_BY[..]].concat();
+
+        assert!(own.iter().all(|key| !acted_by.contains(key)));
+    }
 }

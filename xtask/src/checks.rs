@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{codegen, conformance, tidy, tools};
+use crate::{codegen, conformance, deploy, tidy, tools};
 
 /// One named check.
 type Check = (&'static str, fn() -> Result<()>);
 
-const CHECKS: [Check; 11] = [
+const CHECKS: [Check; 12] = [
     ("format", format),
     ("tidy", || tidy::run(tools::root())),
     ("generated files", generated),
@@ -20,6 +20,7 @@ const CHECKS: [Check; 11] = [
     ("tests", tests),
     ("conformance", || conformance::run(tools::root())),
     ("swarm", swarm),
+    ("manifests", || deploy::check(tools::root())),
     ("demo", demo),
     ("book", book),
 ];

@@ -1,14 +1,14 @@
-//! Files that are made from code: the CRDs under `deploy/crds`, one file each, and the book's page
-//! of their fields.
+//! Files that are made from code: the CRDs under `deploy/crds`, one file each, the book's page of their fields, and
+//! the manifests of [`deploy`].
 //!
-//! `deploy/crds` holds nothing else; a file whose CRD is gone is removed.
+//! The generated folders hold nothing else; a file that nothing stands behind any more is removed.
 
 use anyhow::{Context, bail};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use crate::fields;
+use crate::{deploy, fields};
 
 const CRDS: &str = "deploy/crds";
 const FIELDS: &str = "docs/reference/fields.md";
@@ -24,8 +24,14 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> anyhow::Result<()> {
 }
 
 /// Path from the root to content.
-fn wanted() -> anyhow::Result<BTreeMap<String, String>> {
-    let mut files = BTreeMap::from([(FIELDS.to_owned(), fields::page()?)]);
+fn wanted(root: &Path) -> anyhow::Result<BTreeMap<String, String>> {
+    let mut files = deploy::files()?;
+    files.insert(FIELDS.to_owned(), fields::page()?);
+    let (page, text) = deploy::page(&|page| {
+        let file = root.join(page);
+        fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))
+    })?;
+    files.insert(page, text);
     for crd in api::crds() {
         let name = crd.metadata.name.clone().context("a CRD without a name")?;
         let text = api::yaml::document(&crd).with_context(|| format!("writing {name} as YAML"))?;
@@ -34,17 +40,27 @@ fn wanted() -> anyhow::Result<BTreeMap<String, String>> {
     Ok(files)
 }
 
-/// Files of the generated folder that no CRD stands behind, as paths from the root.
+/// Files of the generated folders that nothing stands behind, as paths from the root.
 fn left_over(root: &Path, wanted: &BTreeMap<String, String>) -> anyhow::Result<Vec<String>> {
-    let folder = root.join(CRDS);
-    if !folder.exists() {
-        return Ok(Vec::new());
-    }
     let mut left_over = Vec::new();
-    for entry in fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))? {
-        let path = format!("{CRDS}/{}", entry?.file_name().to_string_lossy());
-        if !wanted.contains_key(&path) {
-            left_over.push(path);
+    let mut folders: Vec<String> = [&[CRDS], &deploy::FOLDERS[..]]
+        .concat()
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+    while let Some(folder) = folders.pop() {
+        let there = root.join(&folder);
+        if !there.exists() {
+            continue;
+        }
+        for entry in fs::read_dir(&there).with_context(|| format!("reading {folder}"))? {
+            let entry = entry?;
+            let path = format!("{folder}/{}", entry.file_name().to_string_lossy());
+            if entry.file_type()?.is_dir() {
+                folders.push(path);
+            } else if !wanted.contains_key(&path) {
+                left_over.push(path);
+            }
         }
     }
     left_over.sort();
@@ -52,7 +68,7 @@ fn left_over(root: &Path, wanted: &BTreeMap<String, String>) -> anyhow::Result<V
 }
 
 fn write(root: &Path) -> anyhow::Result<()> {
-    let wanted = wanted()?;
+    let wanted = wanted(root)?;
     for path in left_over(root, &wanted)? {
         fs::remove_file(root.join(&path)).with_context(|| format!("removing {path}"))?;
     }
@@ -67,7 +83,7 @@ fn write(root: &Path) -> anyhow::Result<()> {
 }
 
 fn check(root: &Path) -> anyhow::Result<()> {
-    let wanted = wanted()?;
+    let wanted = wanted(root)?;
     let mut stale = left_over(root, &wanted)?;
     for (path, text) in &wanted {
         if fs::read_to_string(root.join(path)).ok().as_deref() != Some(text) {

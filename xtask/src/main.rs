@@ -3,6 +3,7 @@
 mod checks;
 mod codegen;
 mod conformance;
+mod deploy;
 mod fields;
 mod record;
 mod tidy;

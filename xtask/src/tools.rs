@@ -25,6 +25,12 @@ const CARGO_DENY: Tool = Tool {
     features: &[],
 };
 
+/// The chart's renderer. It builds from its Go module.
+const HELM: (&str, &str) = ("helm.sh/helm/v4/cmd/helm", "4.3.1");
+
+/// Debian's package with promtool in it.
+const PROMETHEUS: &str = "prometheus";
+
 /// A program built from its sources by `cargo install`, once per version.
 struct Tool {
     name: &'static str,
@@ -51,6 +57,84 @@ pub(crate) fn mdbook() -> Result<PathBuf> {
 /// The cargo-deny binary.
 pub(crate) fn cargo_deny() -> Result<PathBuf> {
     CARGO_DENY.binary()
+}
+
+/// The Helm binary.
+pub(crate) fn helm() -> Result<PathBuf> {
+    let (module, version) = HELM;
+    let folder = cache()?.join(format!("helm-{version}"));
+    let binary = folder.join("bin/helm");
+    if !binary.exists() {
+        eprintln!(
+            "building helm {version} once, into {}: some minutes",
+            folder.display()
+        );
+        run(Command::new("go")
+            .args(["install", "-trimpath", &format!("{module}@v{version}")])
+            .env("CGO_ENABLED", "0")
+            .env("GOBIN", folder.join("bin")))
+        .context("building helm: the check needs Go")?;
+    }
+    Ok(binary)
+}
+
+/// The promtool binary: the one on the PATH, else Debian's, unpacked and not installed, so that nothing is started.
+pub(crate) fn promtool() -> Result<PathBuf> {
+    let on_path = Command::new("promtool").arg("--version").output();
+    if on_path.is_ok_and(|told| told.status.success()) {
+        return Ok(PathBuf::from("promtool"));
+    }
+    let (cache, said) = (
+        cache()?,
+        format!("fetching promtool: install Debian's package {PROMETHEUS}"),
+    );
+    if let Some(binary) = unpacked_promtool(&cache).context(said.clone())? {
+        return Ok(binary);
+    }
+    let packages = cache.join("packages");
+    fs::create_dir_all(&packages).with_context(|| format!("making {}", packages.display()))?;
+    let download = || {
+        let mut download = Command::new("apt-get");
+        download
+            .args([
+                "download",
+                "-qq",
+                "-o",
+                "APT::Sandbox::User=root",
+                PROMETHEUS,
+            ])
+            .current_dir(&packages);
+        run(&mut download)
+    };
+    // Without the lists of packages, as in a fresh container, there is nothing to download.
+    if download().is_err() {
+        run(Command::new("apt-get").args(["update", "-qq"])).context(said.clone())?;
+        download().context(said.clone())?;
+    }
+    for entry in fs::read_dir(&packages).context(said.clone())? {
+        let package = entry.context(said.clone())?.path();
+        let version = package.file_stem().unwrap_or_default();
+        run(Command::new("dpkg-deb")
+            .arg("-x")
+            .arg(&package)
+            .arg(cache.join(version)))
+        .context(said.clone())?;
+    }
+    fs::remove_dir_all(&packages).context(said.clone())?;
+    unpacked_promtool(&cache)?.context(said)
+}
+
+/// The promtool that an earlier check unpacked, of whichever version Debian had.
+fn unpacked_promtool(cache: &Path) -> Result<Option<PathBuf>> {
+    for entry in fs::read_dir(cache)? {
+        let folder = entry?.path();
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        let binary = folder.join("usr/bin/promtool");
+        if name.starts_with(PROMETHEUS) && binary.exists() {
+            return Ok(Some(binary));
+        }
+    }
+    Ok(None)
 }
 
 impl Tool {
