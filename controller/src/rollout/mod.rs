@@ -3,7 +3,7 @@
 //! # Guarantees
 //! Slots first: one swap of the ledger carries all grants and returns of a round, and only after it has
 //! succeeded is anything written on a node. The ledger that decides is read from the API server in the same
-//! round. A plan that the checker refuses is not executed. What was not written is written by the next
+//! round, and so is each node whose slot is given back. A plan that the checker refuses is not executed. What was not written is written by the next
 //! round.
 //! # Assumptions
 //! Nothing that is remembered between rounds: dropping this at any await loses nothing.
@@ -16,6 +16,7 @@ pub mod facts;
 pub mod fold;
 pub mod ledger;
 pub mod record;
+mod reread;
 pub mod taints;
 
 pub use decided::Decided;
@@ -111,6 +112,7 @@ async fn round(
             list_nodes(context, facts, &mut snapshot).await?;
         }
         planned = plan(&snapshot, &policy, now);
+        reread::returned(context, facts, &mut snapshot, &mut planned, &policy, now).await?;
         read = ledger;
     }
     // A plan that does nothing can break a promise, too: a node that is left idle, a wait that is not so.

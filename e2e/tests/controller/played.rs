@@ -1,7 +1,9 @@
 //! A daemon that is played: it asks for a drain, takes its config, and asks for the uncordon.
 
 use api::names::{node as contract, ours};
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Node;
+use kube::Client;
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Value, json};
 use simulation::server::ApiServer;
@@ -15,6 +17,8 @@ pub(crate) struct Habits {
     pub(crate) drains: bool,
     /// How long it works on a config.
     pub(crate) works: Duration,
+    /// The config restarts its kubelet, which renews its Lease at once and is not Ready for so long; none: it stays Ready.
+    pub(crate) restarts_kubelet: Option<Duration>,
 }
 
 impl Default for Habits {
@@ -22,13 +26,16 @@ impl Default for Habits {
         Self {
             drains: true,
             works: Duration::from_secs(10),
+            restarts_kubelet: None,
         }
     }
 }
 
 pub(crate) async fn play(server: ApiServer, name: String, habits: Habits) {
+    let client = server.client(&format!("daemon-{name}"));
     let mut daemon = Played {
-        api: Api::all(server.client(&format!("daemon-{name}"))),
+        api: Api::all(client.clone()),
+        client,
         seen: server.observer(),
         changes: server.observer().subscribe("nodes"),
         name,
@@ -71,11 +78,23 @@ pub(crate) async fn play(server: ApiServer, name: String, habits: Habits) {
             done[contract::DESIRED_DRAIN] = json!(format!("uncordon-{desired}"));
         }
         daemon.say(done).await;
-        daemon.beat(&now).await;
+        if let Some(not_ready) = habits.restarts_kubelet {
+            tokio::time::sleep(LEASE_RENEWAL).await;
+            let now = server.clock().now().to_string();
+            daemon.beat("False", &now).await;
+            daemon.renew(&now).await;
+            tokio::time::sleep(not_ready).await;
+        }
+        let now = server.clock().now().to_string();
+        daemon.beat("True", &now).await;
     }
 }
 
+/// How long after the report the kubelet speaks for the first time.
+const LEASE_RENEWAL: Duration = Duration::from_secs(1);
+
 struct Played {
+    client: Client,
     api: Api<Node>,
     seen: Observer,
     changes: Changes,
@@ -106,9 +125,21 @@ impl Played {
         }
     }
 
-    /// The kubelet says that it lives.
-    async fn beat(&self, now: &str) {
-        let patch = json!({"status": {"conditions": [{"type": "Ready", "status": "True", "reason": "Test",
+    /// The kubelet renews its Lease.
+    async fn renew(&self, now: &str) {
+        let leases: Api<Lease> = Api::namespaced(self.client.clone(), "kube-node-lease");
+        let renewed = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+            "metadata": {"name": self.name}, "spec": {"renewTime": now}});
+        let params = PatchParams::apply("kubelet");
+        leases
+            .patch(&self.name, &params, &Patch::Apply(&renewed))
+            .await
+            .unwrap();
+    }
+
+    /// The kubelet says whether its node is Ready.
+    async fn beat(&self, ready: &str, now: &str) {
+        let patch = json!({"status": {"conditions": [{"type": "Ready", "status": ready, "reason": "Test",
             "message": "", "lastHeartbeatTime": now, "lastTransitionTime": now}]}});
         while self
             .api

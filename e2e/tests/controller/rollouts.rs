@@ -4,6 +4,7 @@ use crate::played::Habits;
 use crate::support::{Cluster, machine_config, named, owned, tell};
 use crate::workers::{CURRENT, DESIRED, ROLLOUT, SOON, all_updated, cordoned, three_workers};
 use serde_json::json;
+use simulation::server::{Attempt, Fate};
 use std::time::Duration;
 
 #[test]
@@ -65,6 +66,51 @@ fn never_more_nodes_are_away_than_the_budget_allows() {
         };
         cluster
             .until(ROLLOUT, "all are updated", within_budget)
+            .await;
+    });
+}
+
+#[test]
+fn a_slot_stays_with_a_node_whose_not_ready_the_watch_has_not_told_yet() {
+    tell(async {
+        let habits = Habits {
+            drains: false,
+            works: Duration::ZERO,
+            restarts_kubelet: Some(Duration::from_secs(20)),
+        };
+        let mut cluster = three_workers(habits).await;
+        cluster.kill().await;
+        cluster.server.set_faults(|attempt: &Attempt<'_>| {
+            let late = attempt.actor.starts_with("controller") && attempt.resource == "nodes";
+            Fate {
+                watch_delay: Duration::from_secs(if late { 10 } else { 0 }),
+                ..Fate::default()
+            }
+        });
+        cluster.start_as("controller-1");
+
+        cluster.change().await;
+        let one_at_a_time = |it: &Cluster| {
+            let away: Vec<String> = (0..3)
+                .map(|number| format!("worker-{number}"))
+                .filter(|node| {
+                    let target = it.target("worker");
+                    let taken = it.annotation(node, DESIRED) == target;
+                    taken && !it.is_ready(node)
+                })
+                .collect();
+            let in_flight = (0..3).filter(|number| {
+                let node = format!("worker-{number}");
+                it.annotation(&node, DESIRED) != it.annotation(&node, CURRENT)
+            });
+            assert!(
+                away.len() + in_flight.count() <= 1,
+                "{away:?} is not Ready, and another one was taken"
+            );
+            all_updated(it)
+        };
+        cluster
+            .until(ROLLOUT, "all are updated", one_at_a_time)
             .await;
     });
 }

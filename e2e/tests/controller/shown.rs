@@ -104,6 +104,7 @@ fn a_pool_s_changing_facts_are_written_at_most_once_a_second() {
         let cluster = three_workers(Habits {
             works: Duration::from_millis(300),
             drains: false,
+            ..Habits::default()
         })
         .await;
         let mut changes = cluster.server.observer().subscribe(POOLS);

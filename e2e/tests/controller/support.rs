@@ -238,6 +238,14 @@ impl Cluster {
             .map(str::to_owned)
     }
 
+    /// Whether a node is Ready, as it is stored.
+    pub(crate) fn is_ready(&self, node: &str) -> bool {
+        let node = self.get("nodes", "", node).unwrap_or_default();
+        let conditions = node["status"]["conditions"].as_array().cloned();
+        let mut conditions = conditions.unwrap_or_default().into_iter();
+        conditions.any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+    }
+
     /// The target of a pool.
     pub(crate) fn target(&self, pool: &str) -> Option<String> {
         let pool = self.get(
