@@ -7,7 +7,7 @@
 //! host backend brings them.
 
 use crate::apply::{Content, SystemWish, UnitWish};
-use crate::host::{File, Owner, User};
+use crate::host::{Directory, File, Owner, User};
 use rendering::configuration::{Configuration, DEFAULT_KERNEL, Unreadable};
 use rendering::contents::{Contents, ContentsError, contents};
 use rendering::ignition::config as model;
@@ -18,6 +18,9 @@ use std::collections::BTreeMap;
 
 /// Mode of a file that names none (reference/machine-config.md 2.11).
 const DEFAULT_FILE_MODE: u32 = 0o644;
+
+/// Mode of a directory that names none.
+const DEFAULT_DIRECTORY_MODE: u32 = 0o755;
 
 /// A rendered config, read.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,6 +66,12 @@ pub enum ConfigError {
         path: String,
         /// Where from.
         url: String,
+    },
+    /// A link that would be another name of the same file.
+    #[error("link {path}: hard links are not made; use a symbolic one, or a file")]
+    HardLink {
+        /// The path.
+        path: String,
     },
     /// A number that no machine knows: a mode or an id.
     #[error("file {path}: {field} {value} is out of range")]
@@ -151,12 +160,28 @@ fn content(configuration: &Configuration) -> Result<Content, ConfigError> {
     for file in &ignition.storage.files {
         content.files.insert(file.path.clone(), self::file(file)?);
     }
+    for wish in &ignition.storage.directories {
+        let directory = directory(wish)?;
+        content.directories.insert(wish.path.clone(), directory);
+    }
+    for link in &ignition.storage.links {
+        if link.hard == Some(true) {
+            let path = link.path.clone();
+            return Err(ConfigError::HardLink { path });
+        }
+        let target = link.target.clone().unwrap_or_default();
+        content.links.insert(link.path.clone(), target);
+    }
     for unit in &ignition.systemd.units {
         add_unit(unit, &mut content);
     }
     for user in &ignition.passwd.users {
         let wish = User {
-            ssh_keys: user.ssh_authorized_keys.to_vec(),
+            ssh_keys: user
+                .ssh_authorized_keys
+                .iter()
+                .flat_map(|it| keys(it))
+                .collect(),
             password_hash: user.password_hash.clone(),
         };
         content.users.insert(user.name.clone(), wish);
@@ -203,6 +228,24 @@ fn file(file: &model::File) -> Result<File, ConfigError> {
         user: owner(path, "user.id", &file.user)?,
         group: owner(path, "group.id", &file.group)?,
     })
+}
+
+fn directory(directory: &model::Directory) -> Result<Directory, ConfigError> {
+    let path = &directory.path;
+    Ok(Directory {
+        mode: match directory.mode {
+            None => DEFAULT_DIRECTORY_MODE,
+            Some(mode) => in_range(path, "mode", mode, 0o7777)?,
+        },
+        user: owner(path, "user.id", &directory.user)?,
+        group: owner(path, "group.id", &directory.group)?,
+    })
+}
+
+/// The keys of one entry: people paste several, and line breaks.
+fn keys(entry: &str) -> impl Iterator<Item = String> {
+    let lines = entry.lines().map(str::trim);
+    lines.filter(|line| !line.is_empty()).map(str::to_owned)
 }
 
 fn owner(path: &str, field: &'static str, owner: &model::Owner) -> Result<Owner, ConfigError> {

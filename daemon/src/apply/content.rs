@@ -1,6 +1,6 @@
 //! What a config asks of a machine, in the machine's own terms.
 
-use crate::host::{File, Owner, User};
+use crate::host::{Directory, File, Owner, User};
 use std::collections::BTreeMap;
 
 /// Where the units of the machine's owner live.
@@ -12,6 +12,10 @@ pub(crate) const UNIT_DIRECTORY: &str = "/etc/systemd/system";
 pub struct Content {
     /// Files by path, unit files and drop-ins among them.
     pub files: BTreeMap<String, File>,
+    /// Symbolic links by path, with their targets.
+    pub links: BTreeMap<String, String>,
+    /// Directories by path.
+    pub directories: BTreeMap<String, Directory>,
     /// How units start, by name; a unit that the config names without saying so is not here.
     pub units: BTreeMap<String, UnitWish>,
     /// Users by name. A `password_hash` that is `None` is left as it is.
@@ -49,6 +53,13 @@ pub struct SystemWish {
 }
 
 impl Content {
+    /// Whether the configuration says what is at `path`.
+    pub(crate) fn names(&self, path: &str) -> bool {
+        self.files.contains_key(path)
+            || self.links.contains_key(path)
+            || self.directories.contains_key(path)
+    }
+
     /// The path of the file of unit `name`.
     pub fn unit_path(name: &str) -> String {
         format!("{UNIT_DIRECTORY}/{name}")
@@ -63,14 +74,24 @@ impl Content {
 /// Whether `now` is `wish`. An owner by name is only known to the machine's database, so that it counts when the
 /// file is written and not when it is compared; root is the exception that everybody knows.
 pub(crate) fn as_wished(wish: &File, now: &File) -> bool {
-    let owner = |wish: &Owner, now: &Owner| match wish {
-        Owner::Id(_) => wish == now,
-        Owner::Name(name) => name != "root" || *now == Owner::Id(0) || wish == now,
-    };
     wish.content == now.content
         && wish.mode == now.mode
-        && owner(&wish.user, &now.user)
-        && owner(&wish.group, &now.group)
+        && owner_as_wished(&wish.user, &now.user)
+        && owner_as_wished(&wish.group, &now.group)
+}
+
+/// The same for a directory.
+pub(crate) fn directory_as_wished(wish: &Directory, now: &Directory) -> bool {
+    wish.mode == now.mode
+        && owner_as_wished(&wish.user, &now.user)
+        && owner_as_wished(&wish.group, &now.group)
+}
+
+fn owner_as_wished(wish: &Owner, now: &Owner) -> bool {
+    match wish {
+        Owner::Id(_) => wish == now,
+        Owner::Name(name) => name != "root" || *now == Owner::Id(0) || wish == now,
+    }
 }
 
 /// Whether kubelet `installed` is at least `wanted`, compared as precisely as `wanted` is stated

@@ -10,6 +10,7 @@
 //! however far it came.
 
 mod content;
+mod operation;
 mod operations;
 mod originals;
 mod run;
@@ -19,9 +20,10 @@ mod system;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use content::as_wished;
 pub use content::{Content, SystemWish, UnitWish, kubelet_suffices};
-pub use operations::{Operation, operations, unfulfilled};
+pub(crate) use content::{as_wished, directory_as_wished};
+pub use operation::Operation;
+pub use operations::{operations, unfulfilled};
 pub use originals::{Originals, SystemOriginal};
 pub use run::{apply, prove};
 pub use survey::{Survey, UnitNow};

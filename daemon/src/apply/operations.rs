@@ -1,117 +1,12 @@
 //! What is left to do: content and survey in, operations in their order out. Pure.
 
-use super::content::{Content, SystemWish, UnitWish, as_wished, kubelet_suffices};
-use super::originals::SystemOriginal;
+use super::content::{
+    Content, SystemWish, UnitWish, as_wished, directory_as_wished, kubelet_suffices,
+};
+use super::operation::Operation;
 use super::survey::{Survey, UnitNow};
 use super::system;
-use crate::host::{File, System, UnitState, User};
-
-/// One change of the machine, absolute: it names the state that shall be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Operation {
-    /// Store what is at a path, before it is changed for the first time.
-    KeepFile {
-        /// The path.
-        path: String,
-        /// What is there.
-        was: Option<File>,
-    },
-    /// Put a file there.
-    WriteFile {
-        /// The path.
-        path: String,
-        /// What shall be there.
-        file: File,
-    },
-    /// Leave nothing there.
-    RemoveFile {
-        /// The path.
-        path: String,
-    },
-    /// The file is its original again: it is no longer ours.
-    ForgetFile {
-        /// The path.
-        path: String,
-    },
-    /// Store how a unit starts, before it is changed for the first time.
-    KeepUnit {
-        /// The unit.
-        name: String,
-        /// How it starts.
-        was: UnitState,
-    },
-    /// Let a unit start so.
-    SetUnit {
-        /// The unit.
-        name: String,
-        /// How it shall start.
-        state: UnitState,
-    },
-    /// The unit is as it was: it is no longer ours.
-    ForgetUnit {
-        /// The unit.
-        name: String,
-    },
-    /// Store a user's login data, before they are changed for the first time.
-    KeepUser {
-        /// The user.
-        name: String,
-        /// The data.
-        was: User,
-    },
-    /// Set a user's login data.
-    SetUser {
-        /// The user.
-        name: String,
-        /// The data.
-        user: User,
-    },
-    /// The user is as before: no longer ours.
-    ForgetUser {
-        /// The user.
-        name: String,
-    },
-    /// Install a kubelet.
-    InstallKubelet {
-        /// Of this version.
-        version: String,
-    },
-    /// Store what the system is without us, and what we are about to add.
-    KeepSystem {
-        /// The record.
-        was: SystemOriginal,
-    },
-    /// Let the next boot take a system.
-    StageSystem {
-        /// The whole system.
-        system: System,
-    },
-}
-
-impl Operation {
-    /// What differs while this is left to do; `None` for the keeping of records, which is no difference.
-    fn difference(&self) -> Option<String> {
-        match self {
-            Self::WriteFile { path, .. } => Some(format!("content or mode of file {path}")),
-            Self::RemoveFile { path } => Some(format!("file {path} should be gone")),
-            Self::SetUnit { name, state } => {
-                Some(format!("unit {name} should be {}", state.word()))
-            }
-            Self::SetUser { name, .. } => Some(format!("keys or password of user {name}")),
-            Self::InstallKubelet { version } => Some(format!("kubelet {version} is not installed")),
-            Self::StageSystem { .. } => {
-                Some("the next boot would not take the configured system".into())
-            }
-            Self::KeepFile { .. }
-            | Self::ForgetFile { .. }
-            | Self::KeepUnit { .. }
-            | Self::ForgetUnit { .. }
-            | Self::KeepUser { .. }
-            | Self::ForgetUser { .. }
-            | Self::KeepSystem { .. } => None,
-        }
-    }
-}
+use crate::host::{Entry, UnitState, User};
 
 /// What is left to do on the machine of `survey` until it is `content`, in the order in which it has to be done.
 ///
@@ -121,7 +16,9 @@ pub fn operations(content: &Content, survey: &Survey, kubelet: Option<&str>) -> 
     let mut list = Vec::new();
     let units = unit_targets(content, survey);
     free_units(&units, &mut list);
+    make_directories(content, survey, &mut list);
     write_files(content, survey, &mut list);
+    write_links(content, survey, &mut list);
     restore_files(content, survey, &mut list);
     settle_units(&units, &mut list);
     set_users(content, survey, &mut list);
@@ -150,11 +47,15 @@ struct UnitTarget<'a> {
 }
 
 impl UnitTarget<'_> {
+    fn is_there(&self) -> bool {
+        self.now.fulfils(self.target)
+    }
+
     /// A mask is in the way of the unit's file, and an enabled unit whose file goes would leave its links behind.
     fn is_in_the_way(&self) -> bool {
-        let links =
-            self.now == UnitState::Masked || (self.leaving && self.now == UnitState::Enabled);
-        links && self.now != self.target
+        let linked = matches!(self.now, UnitState::Enabled | UnitState::Partly);
+        let links = self.now == UnitState::Masked || (self.leaving && linked);
+        links && !self.is_there()
     }
 }
 
@@ -192,7 +93,7 @@ fn unit_targets<'a>(content: &'a Content, survey: &'a Survey) -> Vec<UnitTarget<
 /// Before files: keeps what is changed for the first time, and frees the place of what is in the way.
 fn free_units(units: &[UnitTarget<'_>], list: &mut Vec<Operation>) {
     for unit in units {
-        if unit.now == unit.target {
+        if unit.is_there() {
             continue;
         }
         if !unit.recorded {
@@ -210,7 +111,7 @@ fn free_units(units: &[UnitTarget<'_>], list: &mut Vec<Operation>) {
 fn settle_units(units: &[UnitTarget<'_>], list: &mut Vec<Operation>) {
     for unit in units {
         let freed = unit.is_in_the_way() && unit.target == UnitState::Disabled;
-        if unit.now != unit.target && !freed {
+        if !unit.is_there() && !freed {
             list.push(set_unit(unit.name, unit.target));
         }
         if unit.leaving {
@@ -235,15 +136,15 @@ fn write_files(content: &Content, survey: &Survey, list: &mut Vec<Operation>) {
         .filter(|(_, wish)| **wish == UnitWish::Masked);
     for (name, _) in masks {
         let path = Content::unit_path(name);
-        if let Some(file) = survey.file(&path) {
-            keep_file(&path, Some(file), survey, list);
+        if survey.entry(&path).is_some() {
+            keep_entry(&path, survey, list);
         }
     }
     for (path, wish) in &content.files {
         let now = survey.file(path);
         // A file that is there as wished is recorded too, as its own original: it was there before us, and stays
         // when it leaves the configuration.
-        keep_file(path, now, survey, list);
+        keep_entry(path, survey, list);
         if !now.is_some_and(|now| as_wished(wish, now)) {
             list.push(Operation::WriteFile {
                 path: path.clone(),
@@ -253,11 +154,36 @@ fn write_files(content: &Content, survey: &Survey, list: &mut Vec<Operation>) {
     }
 }
 
-fn keep_file(path: &str, now: Option<&File>, survey: &Survey, list: &mut Vec<Operation>) {
+fn write_links(content: &Content, survey: &Survey, list: &mut Vec<Operation>) {
+    for (path, target) in &content.links {
+        keep_entry(path, survey, list);
+        if survey.link(path) != Some(target) {
+            list.push(Operation::WriteLink {
+                path: path.clone(),
+                target: target.clone(),
+            });
+        }
+    }
+}
+
+fn make_directories(content: &Content, survey: &Survey, list: &mut Vec<Operation>) {
+    for (path, wish) in &content.directories {
+        keep_entry(path, survey, list);
+        let now = survey.directory(path);
+        if !now.is_some_and(|now| directory_as_wished(wish, now)) {
+            list.push(Operation::WriteDirectory {
+                path: path.clone(),
+                directory: wish.clone(),
+            });
+        }
+    }
+}
+
+fn keep_entry(path: &str, survey: &Survey, list: &mut Vec<Operation>) {
     if !survey.originals.files.contains_key(path) {
         list.push(Operation::KeepFile {
             path: path.to_owned(),
-            was: now.cloned(),
+            was: survey.entry(path),
         });
     }
 }
@@ -270,20 +196,33 @@ fn restore_files(content: &Content, survey: &Survey, list: &mut Vec<Operation>) 
             .filter(|(_, wish)| **wish == UnitWish::Masked);
         masks.any(|(name, _)| Content::unit_path(name) == path)
     };
+    // Directories that go come last and from within, when what was in them is gone.
+    let mut emptied = Vec::new();
     for (path, was) in &survey.originals.files {
-        if content.files.contains_key(path) || masked(path) {
+        if content.names(path) || masked(path) {
             continue;
         }
-        let now = survey.file(path);
-        match was {
-            Some(file) if now != Some(file) => list.push(Operation::WriteFile {
-                path: path.clone(),
-                file: file.clone(),
-            }),
-            None if now.is_some() => list.push(Operation::RemoveFile { path: path.clone() }),
-            _ => {}
+        let forget = Operation::ForgetFile { path: path.clone() };
+        let now = survey.entry(path);
+        if was.is_none() && matches!(now, Some(Entry::Directory(_))) {
+            emptied.push([Operation::RemoveDirectory { path: path.clone() }, forget]);
+            continue;
         }
-        list.push(Operation::ForgetFile { path: path.clone() });
+        if *was != now {
+            list.push(put_back(path, was.as_ref()));
+        }
+        list.push(forget);
+    }
+    list.extend(emptied.into_iter().rev().flatten());
+}
+
+fn put_back(path: &str, was: Option<&Entry>) -> Operation {
+    let path = path.to_owned();
+    match was.cloned() {
+        None => Operation::RemoveFile { path },
+        Some(Entry::File(file)) => Operation::WriteFile { path, file },
+        Some(Entry::Link(target)) => Operation::WriteLink { path, target },
+        Some(Entry::Directory(directory)) => Operation::WriteDirectory { path, directory },
     }
 }
 

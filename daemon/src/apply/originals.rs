@@ -4,7 +4,7 @@
 //! A record is written once, before the first change, and dropped after what it tells of is back. So the set of
 //! records is also the list of what is ours.
 
-use crate::host::{File, Host, HostError, Owner, UnitState, User};
+use crate::host::{Directory, Entry, File, Host, HostError, Owner, UnitState, User};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
@@ -17,8 +17,8 @@ const PREFIX: &str = "original-";
 /// Everything that was there before us and is not now.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Originals {
-    /// Files by path; `None` where nothing was.
-    pub files: BTreeMap<String, Option<File>>,
+    /// What was at each path that we changed; `None` where nothing was.
+    pub files: BTreeMap<String, Option<Entry>>,
     /// Units by name.
     pub units: BTreeMap<String, UnitState>,
     /// Users by name.
@@ -48,6 +48,16 @@ enum Record {
     File {
         path: String,
         was: Option<StoredFile>,
+    },
+    Link {
+        path: String,
+        target: String,
+    },
+    Directory {
+        path: String,
+        mode: u32,
+        user: StoredOwner,
+        group: StoredOwner,
     },
     Unit {
         name: String,
@@ -139,7 +149,23 @@ impl Originals {
             Record::File { path, was } => {
                 let was = was.map(StoredFile::into_file).transpose();
                 let was = was.map_err(|error| unreadable().because(error))?;
-                self.files.insert(path, was);
+                self.files.insert(path, was.map(Entry::File));
+            }
+            Record::Link { path, target } => {
+                self.files.insert(path, Some(Entry::Link(target)));
+            }
+            Record::Directory {
+                path,
+                mode,
+                user,
+                group,
+            } => {
+                let was = Directory {
+                    mode,
+                    user: user.into(),
+                    group: group.into(),
+                };
+                self.files.insert(path, Some(Entry::Directory(was)));
             }
             Record::Unit { name, was } => {
                 let was = match was {
@@ -168,11 +194,28 @@ impl Originals {
     pub(super) async fn keep_file(
         host: &impl Host,
         path: &str,
-        was: Option<&File>,
+        was: Option<&Entry>,
     ) -> Result<(), HostError> {
-        let record = Record::File {
-            path: path.to_owned(),
-            was: was.map(StoredFile::of),
+        let owned = path.to_owned();
+        let record = match was {
+            None => Record::File {
+                path: owned,
+                was: None,
+            },
+            Some(Entry::File(file)) => Record::File {
+                path: owned,
+                was: Some(StoredFile::of(file)),
+            },
+            Some(Entry::Link(target)) => Record::Link {
+                path: owned,
+                target: target.clone(),
+            },
+            Some(Entry::Directory(directory)) => Record::Directory {
+                path: owned,
+                mode: directory.mode,
+                user: (&directory.user).into(),
+                group: (&directory.group).into(),
+            },
         };
         keep(host, Key::File(path), &record).await
     }
@@ -185,8 +228,9 @@ impl Originals {
         let record = Record::Unit {
             name: name.to_owned(),
             was: match was {
-                UnitState::Enabled => StoredUnit::Enabled,
-                UnitState::Disabled => StoredUnit::Disabled,
+                // Links that are there in part have to be there again; what is missing does no harm.
+                UnitState::Enabled | UnitState::Partly => StoredUnit::Enabled,
+                UnitState::Disabled | UnitState::Static => StoredUnit::Disabled,
                 UnitState::Masked => StoredUnit::Masked,
             },
         };
@@ -226,30 +270,40 @@ async fn keep(host: &impl Host, key: Key<'_>, record: &Record) -> Result<(), Hos
     host.store(&blob, &bytes).await
 }
 
+impl From<&Owner> for StoredOwner {
+    fn from(owner: &Owner) -> Self {
+        match owner {
+            Owner::Id(id) => Self::Id(*id),
+            Owner::Name(name) => Self::Name(name.clone()),
+        }
+    }
+}
+
+impl From<StoredOwner> for Owner {
+    fn from(owner: StoredOwner) -> Self {
+        match owner {
+            StoredOwner::Id(id) => Self::Id(id),
+            StoredOwner::Name(name) => Self::Name(name),
+        }
+    }
+}
+
 impl StoredFile {
     fn of(file: &File) -> Self {
-        let owner = |owner: &Owner| match owner {
-            Owner::Id(id) => StoredOwner::Id(*id),
-            Owner::Name(name) => StoredOwner::Name(name.clone()),
-        };
         Self {
             content: STANDARD.encode(&file.content),
             mode: file.mode,
-            user: owner(&file.user),
-            group: owner(&file.group),
+            user: (&file.user).into(),
+            group: (&file.group).into(),
         }
     }
 
     fn into_file(self) -> Result<File, base64::DecodeError> {
-        let owner = |owner: StoredOwner| match owner {
-            StoredOwner::Id(id) => Owner::Id(id),
-            StoredOwner::Name(name) => Owner::Name(name),
-        };
         Ok(File {
             content: STANDARD.decode(self.content)?,
             mode: self.mode,
-            user: owner(self.user),
-            group: owner(self.group),
+            user: self.user.into(),
+            group: self.group.into(),
         })
     }
 }

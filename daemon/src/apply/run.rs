@@ -1,7 +1,8 @@
 //! Carrying the operations out, and asking what is left.
 
 use super::content::Content;
-use super::operations::{Operation, operations, unfulfilled};
+use super::operation::Operation;
+use super::operations::{operations, unfulfilled};
 use super::originals::{Key, Originals};
 use super::survey::Survey;
 use crate::host::{Host, HostError};
@@ -41,6 +42,11 @@ async fn carry_out(host: &impl Host, operation: &Operation) -> Result<(), HostEr
     match operation {
         Operation::KeepFile { path, was } => Originals::keep_file(host, path, was.as_ref()).await,
         Operation::WriteFile { path, file } => host.write_file(path, file).await,
+        Operation::WriteLink { path, target } => host.write_link(path, target).await,
+        Operation::WriteDirectory { path, directory } => {
+            host.write_directory(path, directory).await
+        }
+        Operation::RemoveDirectory { path } => host.remove_directory(path).await,
         Operation::RemoveFile { path } => host.remove_file(path).await,
         Operation::ForgetFile { path } => Originals::drop_record(host, Key::File(path)).await,
         Operation::KeepUnit { name, was } => Originals::keep_unit(host, name, *was).await,

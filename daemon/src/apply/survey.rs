@@ -2,14 +2,18 @@
 
 use super::content::Content;
 use super::originals::Originals;
-use crate::host::{File, Host, HostError, System, UnitState, User};
+use crate::host::{Directory, Entry, File, Host, HostError, System, UnitState, User};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the machine is now, as far as some contents and the originals name it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Survey {
-    /// Files by path; `None` where nothing is.
+    /// Files by path, through links; `None` where none is.
     pub files: BTreeMap<String, Option<File>>,
+    /// Links by path, with their targets.
+    pub links: BTreeMap<String, String>,
+    /// Directories by path.
+    pub directories: BTreeMap<String, Directory>,
     /// Units by name.
     pub units: BTreeMap<String, UnitNow>,
     /// Users by name; `None` where the machine has no such user.
@@ -65,17 +69,18 @@ impl Survey {
             survey.units.insert(name.clone(), now);
         }
         let mut paths: BTreeSet<String> = content.files.keys().cloned().collect();
+        paths.extend(content.links.keys().cloned());
+        paths.extend(content.directories.keys().cloned());
         paths.extend(originals.files.keys().cloned());
         // A mask takes the place of the unit's file, which has to be kept before.
         paths.extend(content.units.keys().map(|name| Content::unit_path(name)));
         for path in paths {
             // A masked unit has no file of its own: its path is a link to nowhere.
-            let file = if masked.contains(&path) {
-                None
+            if masked.contains(&path) {
+                survey.files.insert(path, None);
             } else {
-                host.read_file(&path).await?
-            };
-            survey.files.insert(path, file);
+                survey.look_at(host, content, path).await?;
+            }
         }
         let users: BTreeSet<&String> = content.users.keys().chain(originals.users.keys()).collect();
         for name in users {
@@ -83,6 +88,52 @@ impl Survey {
         }
         survey.originals = originals;
         Ok(survey)
+    }
+
+    async fn look_at(
+        &mut self,
+        host: &impl Host,
+        content: &Content,
+        path: String,
+    ) -> Result<(), HostError> {
+        let link = host.link(&path).await?;
+        let directory = match link {
+            None => host.directory(&path).await?,
+            Some(_) => None,
+        };
+        let file = match (&link, &directory) {
+            // A link to something that cannot be read as a file is not the file that is wished.
+            (Some(_), _) => host.read_file(&path).await.unwrap_or_default(),
+            // Where a file is wished, a directory is in the way, and the machine says so.
+            (None, Some(_)) if !content.files.contains_key(&path) => None,
+            (None, _) => host.read_file(&path).await?,
+        };
+        self.files.insert(path.clone(), file);
+        if let Some(target) = link {
+            self.links.insert(path.clone(), target);
+        }
+        if let Some(directory) = directory {
+            self.directories.insert(path, directory);
+        }
+        Ok(())
+    }
+
+    /// What is at `path` itself, as far as it was looked at.
+    pub(crate) fn entry(&self, path: &str) -> Option<Entry> {
+        let link = self.link(path).cloned().map(Entry::Link);
+        let file = || self.file(path).cloned().map(Entry::File);
+        let directory = || self.directory(path).cloned().map(Entry::Directory);
+        link.or_else(file).or_else(directory)
+    }
+
+    /// The target of the link at `path`, as far as it was looked at.
+    pub(crate) fn link(&self, path: &str) -> Option<&String> {
+        self.links.get(path)
+    }
+
+    /// The directory at `path`, as far as it was looked at.
+    pub(crate) fn directory(&self, path: &str) -> Option<&Directory> {
+        self.directories.get(path)
     }
 
     /// The file at `path`, as far as it was looked at.

@@ -2,11 +2,24 @@
 
 use super::*;
 use crate::host::memory::{Cut, Disk, MemoryHost};
-use crate::host::{File, Host, UnitState, User};
+use crate::host::{Directory, File, Host, Owner, UnitState, User};
 use futures::executor::block_on;
 
 const CHRONY: &str = "/etc/chrony.conf";
 const UNIT: &str = "tuned.service";
+/// Links of the machine's own: one that a config leads elsewhere, and one in whose place it puts a file.
+const LOCALTIME: &str = "/etc/localtime";
+const RESOLV: &str = "/etc/resolv.conf";
+/// A directory of the machine's own.
+const TUNED: &str = "/etc/tuned";
+
+fn directory(mode: u32) -> Directory {
+    Directory {
+        mode,
+        user: Owner::Id(0),
+        group: Owner::Id(0),
+    }
+}
 
 /// A config with something of every kind.
 fn rich() -> Content {
@@ -14,6 +27,7 @@ fn rich() -> Content {
     Content {
         files: [
             (CHRONY.to_owned(), File::of_root("pool a\n", 0o644)),
+            (RESOLV.to_owned(), File::of_root("nameserver\n", 0o644)),
             ("/etc/new.conf".to_owned(), File::of_root("x\n", 0o600)),
             (
                 unit,
@@ -23,6 +37,17 @@ fn rich() -> Content {
                 Content::dropin_path("kubelet.service", "10-args.conf"),
                 File::of_root("[Service]\nEnvironment=A=1\n", 0o644),
             ),
+        ]
+        .into(),
+        links: [
+            (LOCALTIME.to_owned(), "../usr/share/zoneinfo/UTC".to_owned()),
+            ("/etc/new-link".to_owned(), "/etc/new.conf".to_owned()),
+        ]
+        .into(),
+        directories: [
+            ("/etc/new.d".to_owned(), directory(0o750)),
+            ("/etc/new.d/below".to_owned(), directory(0o700)),
+            (TUNED.to_owned(), directory(0o700)),
         ]
         .into(),
         units: [
@@ -51,6 +76,9 @@ fn other() -> Content {
     let mut content = rich();
     content.files.remove("/etc/new.conf");
     content.files.remove(&Content::unit_path(UNIT));
+    content.links.clear();
+    content.directories.remove("/etc/new.d/below");
+    content.directories.remove(TUNED);
     content
         .files
         .insert(CHRONY.to_owned(), File::of_root("pool b\n", 0o644));
@@ -74,6 +102,11 @@ fn lived_in() -> MemoryHost {
     host.tamper(|disk| {
         disk.files
             .insert(CHRONY.into(), File::of_root("distribution's\n", 0o640));
+        disk.links
+            .insert(LOCALTIME.into(), "/usr/share/zoneinfo/Asia/Tokyo".into());
+        disk.links
+            .insert(RESOLV.into(), "../run/resolv.conf".into());
+        disk.directories.insert(TUNED.into(), directory(0o755));
         disk.files.insert(
             Content::unit_path("firewalld.service"),
             File::of_root("the owner's\n", 0o644),
@@ -116,6 +149,20 @@ fn what_was_applied_is_proven_and_applying_again_does_nothing() {
     let changes = host.operations();
     apply_now(&host, &rich());
     assert_eq!(host.operations(), changes);
+}
+
+#[test]
+fn a_directory_with_something_of_others_in_it_stays() {
+    let host = lived_in();
+    apply_now(&host, &rich());
+    let theirs = "/etc/new.d/theirs".to_owned();
+    host.tamper(|disk| {
+        disk.files.insert(theirs, File::of_root("theirs\n", 0o644));
+    });
+    apply_now(&host, &Content::default());
+    let left = host.disk().directories;
+    assert!(left.contains_key("/etc/new.d"), "{left:?}");
+    assert!(!left.contains_key("/etc/new.d/below"), "{left:?}");
 }
 
 #[test]

@@ -3,7 +3,10 @@
 //! Entries that are on the machine as wished are the new config's own, to the letter, so that they make no difference;
 //! the others say what is there instead, so that rules that look into contents see it.
 
-use crate::apply::{Content, Survey, UnitWish, as_wished, kubelet_suffices, leaves_system_as_is};
+use crate::apply::{
+    Content, Survey, UnitWish, as_wished, directory_as_wished, kubelet_suffices,
+    leaves_system_as_is,
+};
 use crate::config::Rendered;
 use crate::host::{File, UnitState};
 use base64::Engine as _;
@@ -19,6 +22,10 @@ pub(super) fn configuration(new: &Rendered, survey: &Survey) -> Configuration {
 
     let files = found.ignition.storage.files.make_mut();
     files.retain_mut(|file| keep_file(file, new, survey));
+    let links = found.ignition.storage.links.make_mut();
+    links.retain(|link| survey.link(&link.path) == new.content.links.get(&link.path));
+    let directories = found.ignition.storage.directories.make_mut();
+    directories.retain(|directory| has_directory(&directory.path, new, survey));
     let units = found.ignition.systemd.units.make_mut();
     units.retain_mut(|unit| keep_unit(unit, new, survey));
     let users = found.ignition.passwd.users.make_mut();
@@ -28,6 +35,12 @@ pub(super) fn configuration(new: &Rendered, survey: &Survey) -> Configuration {
     let wished = &new.configuration.ignition;
     if wished.storage.files.is_absent() {
         found.ignition.storage.files = model::List::default();
+    }
+    if wished.storage.links.is_absent() {
+        found.ignition.storage.links = model::List::default();
+    }
+    if wished.storage.directories.is_absent() {
+        found.ignition.storage.directories = model::List::default();
     }
     if wished.systemd.units.is_absent() {
         found.ignition.systemd.units = model::List::default();
@@ -99,6 +112,13 @@ fn is_as_wished(path: &str, new: &Rendered, survey: &Survey) -> bool {
     }
 }
 
+fn has_directory(path: &str, new: &Rendered, survey: &Survey) -> bool {
+    match (new.content.directories.get(path), survey.directory(path)) {
+        (Some(wish), Some(there)) => directory_as_wished(wish, there),
+        _ => false,
+    }
+}
+
 fn data_url(file: &File) -> String {
     format!("data:;base64,{}", STANDARD.encode(&file.content))
 }
@@ -135,13 +155,12 @@ fn starts_as_wished(name: &str, new: &Rendered, survey: &Survey) -> bool {
     } else {
         UnitState::Disabled
     };
-    now.state
-        == match wish {
-            UnitWish::Enabled => UnitState::Enabled,
-            UnitWish::Disabled => UnitState::Disabled,
-            UnitWish::Masked => UnitState::Masked,
-            UnitWish::Preset => preset,
-        }
+    now.state.fulfils(match wish {
+        UnitWish::Enabled => UnitState::Enabled,
+        UnitWish::Disabled => UnitState::Disabled,
+        UnitWish::Masked => UnitState::Masked,
+        UnitWish::Preset => preset,
+    })
 }
 
 fn has_user(name: &str, new: &Rendered, survey: &Survey) -> bool {

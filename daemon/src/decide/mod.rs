@@ -19,7 +19,7 @@ use crate::core::{Action, Failure, Proposal};
 use rendering::changes::Changes;
 use rendering::configuration::Configuration;
 use rendering::disruption::{self, Policy};
-use rendering::reconcile::{self, Capabilities};
+use rendering::reconcile::{self, Capabilities, Capability};
 use rendering::split::{KubeletPaths, split};
 
 /// Everything that is weighed.
@@ -58,6 +58,13 @@ pub fn propose(facts: &Facts<'_>) -> Result<Proposal, Failure> {
         if !survey.users.get(name).is_some_and(Option::is_some) {
             return Err(refuse(format!("this machine has no user {name}")));
         }
+    }
+    if let Some(version) = missing_kubelet(new, survey)
+        && !facts.capabilities.has(Capability::KubeletPackage)
+    {
+        return Err(refuse(format!(
+            "it needs kubelet {version}, and this node's backend installs no packages; install it by hand"
+        )));
     }
     let mut proposal = Proposal {
         on_trial: is_on_trial(*old, new, survey),
@@ -115,11 +122,7 @@ fn action(action: disruption::Action) -> Option<Action> {
 
 /// A kubelet that is installed runs only once its unit is restarted.
 fn restart_kubelet(proposal: &mut Proposal, new: &Rendered, survey: &Survey) {
-    let Some(wanted) = &new.content.kubelet_version else {
-        return;
-    };
-    let installed = survey.kubelet.as_deref().unwrap_or_default();
-    if !survey.package_mode || kubelet_suffices(installed, wanted) {
+    if missing_kubelet(new, survey).is_none() {
         return;
     }
     let restart = Action::Restart {
@@ -130,6 +133,13 @@ fn restart_kubelet(proposal: &mut Proposal, new: &Rendered, survey: &Survey) {
             proposal.actions.push(action);
         }
     }
+}
+
+/// The version of the kubelet package that the machine has not got.
+fn missing_kubelet<'a>(new: &'a Rendered, survey: &Survey) -> Option<&'a String> {
+    let wanted = new.content.kubelet_version.as_ref()?;
+    let installed = survey.kubelet.as_deref().unwrap_or_default();
+    (survey.package_mode && !kubelet_suffices(installed, wanted)).then_some(wanted)
 }
 
 /// Whether image or kubelet part change.

@@ -210,3 +210,23 @@ fn a_config_that_changes_neither_image_nor_kubelet_part_is_on_no_trial() {
     let proposal = weigh(&as_if_provisioned(&old), Some(&old), &new).unwrap();
     assert!(!proposal.on_trial);
 }
+
+#[test]
+fn a_kubelet_that_this_machine_cannot_install_is_refused_before_anything_is_touched() {
+    let host = MemoryHost::new();
+    let new = rendered(
+        "a",
+        json!({"config": {"ignition": {"version": "3.4.0"}}}),
+        json!({"windlass.dev/kubelet-version": "1.34"}),
+    );
+    let refused = propose(&Facts {
+        old: None,
+        new: &new,
+        survey: &block_on(Survey::of(&host, &new.content)).unwrap(),
+        policy: &policy(),
+        capabilities: &Capabilities::of([Capability::Files, Capability::Units]),
+    });
+    let refused = refused.unwrap_err();
+    assert!(refused.is_unreconcilable());
+    assert!(refused.to_string().contains("kubelet 1.34"), "{refused}");
+}

@@ -4,7 +4,8 @@
 //! machine die just before or just after the n-th of them. What is "on disk" survives, as
 //! [`Host`] demands. The simulated fleet has a host of its own.
 
-use super::{File, Host, HostError, HostFacts, Owner, System, UnitState, User};
+use super::{Directory, File, Host, HostError, HostFacts, Owner, System, UnitState, User};
+use rendering::reconcile::{Capabilities, Capability};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -22,6 +23,10 @@ pub enum Cut {
 pub struct Disk {
     /// Files by path.
     pub files: BTreeMap<String, File>,
+    /// Links by path, with their targets.
+    pub links: BTreeMap<String, String>,
+    /// Directories that were asked for, by path.
+    pub directories: BTreeMap<String, Directory>,
     /// How units start, by name.
     pub units: BTreeMap<String, UnitState>,
     /// Users by name.
@@ -32,6 +37,52 @@ pub struct Disk {
     pub kubelet: Option<String>,
     /// The daemon's own state.
     pub blobs: BTreeMap<String, Vec<u8>>,
+}
+
+/// Links that lead to links; no machine has as many.
+const LINKS_MAX: usize = 8;
+
+impl Disk {
+    /// The file at `path`, through links.
+    fn file(&self, path: &str) -> Option<&File> {
+        let mut path = path.to_owned();
+        for _ in 0..LINKS_MAX {
+            let Some(target) = self.links.get(&path) else {
+                return self.files.get(&path);
+            };
+            let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
+            path = if target.starts_with('/') {
+                target.clone()
+            } else {
+                format!("{parent}/{target}")
+            };
+        }
+        None
+    }
+
+    fn has_something_below(&self, path: &str) -> bool {
+        let below = format!("{path}/");
+        let directories = self.directories.keys();
+        let mut all = directories
+            .chain(self.files.keys())
+            .chain(self.links.keys());
+        all.any(|it| it.starts_with(&below))
+    }
+}
+
+fn capabilities() -> Capabilities {
+    let more = [Capability::Directories, Capability::Links];
+    let reference = Capabilities::reference();
+    let all = Capability::ALL.into_iter();
+    Capabilities::of(all.filter(|it| reference.has(*it) || more.contains(it)))
+}
+
+fn as_numbers(user: &mut Owner, group: &mut Owner) {
+    for owner in [user, group] {
+        if *owner == Owner::Name("root".into()) {
+            *owner = Owner::Id(0);
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -66,6 +117,8 @@ impl MemoryHost {
         Self(Arc::new(Mutex::new(Machine {
             disk: Disk {
                 files: BTreeMap::new(),
+                links: BTreeMap::new(),
+                directories: BTreeMap::new(),
                 units: BTreeMap::new(),
                 users: BTreeMap::from([("core".to_owned(), User::default())]),
                 next: system.clone(),
@@ -188,7 +241,7 @@ impl Host for MemoryHost {
             os_id: "rhel".into(),
             package_mode: machine.disk.kubelet.is_some(),
             package_versions: BTreeMap::new(),
-            capabilities: rendering::reconcile::Capabilities::reference(),
+            capabilities: capabilities(),
         })
     }
 
@@ -212,17 +265,14 @@ impl Host for MemoryHost {
     }
 
     async fn read_file(&self, path: &str) -> Result<Option<File>, HostError> {
-        self.read(|machine| machine.disk.files.get(path).cloned())
+        self.read(|machine| machine.disk.file(path).cloned())
     }
 
     async fn write_file(&self, path: &str, file: &File) -> Result<(), HostError> {
         let mut file = file.clone();
-        for owner in [&mut file.user, &mut file.group] {
-            if *owner == Owner::Name("root".into()) {
-                *owner = Owner::Id(0);
-            }
-        }
+        as_numbers(&mut file.user, &mut file.group);
         self.change("write", path, |machine| {
+            machine.disk.links.remove(path);
             machine.disk.files.insert(path.into(), file);
         })
     }
@@ -230,6 +280,38 @@ impl Host for MemoryHost {
     async fn remove_file(&self, path: &str) -> Result<(), HostError> {
         self.change("remove", path, |machine| {
             machine.disk.files.remove(path);
+            machine.disk.links.remove(path);
+        })
+    }
+
+    async fn link(&self, path: &str) -> Result<Option<String>, HostError> {
+        self.read(|machine| machine.disk.links.get(path).cloned())
+    }
+
+    async fn write_link(&self, path: &str, target: &str) -> Result<(), HostError> {
+        self.change("link", path, |machine| {
+            machine.disk.files.remove(path);
+            machine.disk.links.insert(path.into(), target.into());
+        })
+    }
+
+    async fn directory(&self, path: &str) -> Result<Option<Directory>, HostError> {
+        self.read(|machine| machine.disk.directories.get(path).cloned())
+    }
+
+    async fn write_directory(&self, path: &str, directory: &Directory) -> Result<(), HostError> {
+        let mut directory = directory.clone();
+        as_numbers(&mut directory.user, &mut directory.group);
+        self.change("make directory", path, |machine| {
+            machine.disk.directories.insert(path.into(), directory);
+        })
+    }
+
+    async fn remove_directory(&self, path: &str) -> Result<(), HostError> {
+        self.change("remove directory", path, |machine| {
+            if !machine.disk.has_something_below(path) {
+                machine.disk.directories.remove(path);
+            }
         })
     }
 
@@ -243,10 +325,9 @@ impl Host for MemoryHost {
     async fn set_unit(&self, name: &str, state: UnitState) -> Result<(), HostError> {
         self.change("set up", name, |machine| {
             if state == UnitState::Masked {
-                machine
-                    .disk
-                    .files
-                    .remove(&format!("/etc/systemd/system/{name}"));
+                let path = format!("/etc/systemd/system/{name}");
+                machine.disk.files.remove(&path);
+                machine.disk.links.remove(&path);
             }
             machine.disk.units.insert(name.into(), state);
         })

@@ -18,6 +18,10 @@ use std::future::Future;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod memory;
+pub mod plain;
+
+#[cfg(test)]
+mod conformance;
 
 /// A machine, as far as the daemon needs one.
 ///
@@ -63,11 +67,47 @@ pub trait Host: Send + Sync + 'static {
     /// empty stay.
     fn remove_file(&self, path: &str) -> impl Future<Output = Result<(), HostError>> + Send;
 
+    /// The target of the symbolic link at `path`, `None` where something else or nothing is.
+    fn link(&self, _path: &str) -> impl Future<Output = Result<Option<String>, HostError>> + Send {
+        std::future::ready(Ok(None))
+    }
+
+    /// Puts a symbolic link at `path`, as [`Host::write_file`] puts files.
+    fn write_link(
+        &self,
+        path: &str,
+        _target: &str,
+    ) -> impl Future<Output = Result<(), HostError>> + Send {
+        std::future::ready(Err(lacking("link", path)))
+    }
+
+    /// The directory at `path`, `None` where something else (a link to one, too) or nothing is.
+    fn directory(
+        &self,
+        _path: &str,
+    ) -> impl Future<Output = Result<Option<Directory>, HostError>> + Send {
+        std::future::ready(Ok(None))
+    }
+
+    /// Makes a directory at `path`, or gives the one that is there these permissions.
+    fn write_directory(
+        &self,
+        path: &str,
+        _directory: &Directory,
+    ) -> impl Future<Output = Result<(), HostError>> + Send {
+        std::future::ready(Err(lacking("make directory", path)))
+    }
+
+    /// Takes the directory at `path` away if nothing is in it; `Ok` where it stays.
+    fn remove_directory(&self, path: &str) -> impl Future<Output = Result<(), HostError>> + Send {
+        std::future::ready(Err(lacking("remove directory", path)))
+    }
+
     /// How the service manager would start unit `name` at the next boot. A unit that it does not
     /// know is neither enabled nor masked.
     fn unit(&self, name: &str) -> impl Future<Output = Result<UnitState, HostError>> + Send;
 
-    /// Makes unit `name` masked, enabled or disabled, from whatever it is now. A mask replaces a unit file
+    /// Makes unit `name` masked, enabled or disabled, from whatever it is now. One that is static stays so. A mask replaces a unit file
     /// under `/etc/systemd/system`, and is taken away first where the unit shall not be masked.
     /// Does not start or stop anything. Enabling a unit that has no file is an error.
     fn set_unit(
@@ -175,6 +215,34 @@ impl File {
     }
 }
 
+/// What a machine without [`Capability::Links`](rendering::reconcile::Capability::Links) and `Directories` answers.
+fn lacking(operation: &'static str, path: &str) -> HostError {
+    let hint = "this machine's backend brings neither links nor directories";
+    HostError::new(operation, path, hint)
+}
+
+/// What can be at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// A regular file.
+    File(File),
+    /// A symbolic link, with its target.
+    Link(String),
+    /// A directory.
+    Directory(Directory),
+}
+
+/// A directory: who may do what with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Directory {
+    /// Permission bits, as in [`File`].
+    pub mode: u32,
+    /// The owning user.
+    pub user: Owner,
+    /// The owning group.
+    pub group: Owner,
+}
+
 /// Content stays out: a file may hold a secret, and logs are read by many.
 impl fmt::Debug for File {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -206,15 +274,26 @@ pub enum UnitState {
     Disabled,
     /// Cannot be started at all.
     Masked,
+    /// Started by others alone: it says of itself nothing that could enable it. As good as enabled and as disabled.
+    Static,
+    /// Some of what enables it is there, and some is not: a change was cut off. Neither enabled nor disabled.
+    Partly,
 }
 
 impl UnitState {
+    /// Whether a unit in this state starts as `wish` says.
+    pub fn fulfils(self, wish: Self) -> bool {
+        self == wish || (self == Self::Static && matches!(wish, Self::Enabled | Self::Disabled))
+    }
+
     /// The word that `systemctl is-enabled` says.
     pub fn word(self) -> &'static str {
         match self {
             Self::Enabled => "enabled",
             Self::Disabled => "disabled",
             Self::Masked => "masked",
+            Self::Static => "static",
+            Self::Partly => "enabled in part",
         }
     }
 }

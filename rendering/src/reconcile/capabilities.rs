@@ -36,6 +36,8 @@ pub enum Capability {
     KernelType,
     /// Extensions of the operating system.
     Extensions,
+    /// Another version of a kubelet that is a package of the machine.
+    KubeletPackage,
     /// FIPS mode.
     Fips,
     /// Partition tables; also what an owner allows to differ although nothing applies it.
@@ -48,7 +50,7 @@ pub enum Capability {
 
 impl Capability {
     /// Every one, in the order of the names that are written.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Files,
         Self::Units,
         Self::CoreUser,
@@ -63,6 +65,7 @@ impl Capability {
         Self::IgnitionKernelArguments,
         Self::KernelType,
         Self::Extensions,
+        Self::KubeletPackage,
         Self::Fips,
         Self::Disks,
         Self::Filesystems,
@@ -86,6 +89,7 @@ impl Capability {
             Self::IgnitionKernelArguments => "IgnitionKernelArguments",
             Self::KernelType => "KernelType",
             Self::Extensions => "Extensions",
+            Self::KubeletPackage => "KubeletPackage",
             Self::Fips => "FIPS",
             Self::Disks => "Disks",
             Self::Filesystems => "FileSystems",
@@ -110,6 +114,7 @@ impl Capabilities {
             Capability::KernelArguments,
             Capability::KernelType,
             Capability::Extensions,
+            Capability::KubeletPackage,
         ])
     }
 

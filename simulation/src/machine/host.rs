@@ -307,6 +307,7 @@ impl Machine {
                 Capability::Units,
                 Capability::CoreUser,
                 Capability::KernelArguments,
+                Capability::KubeletPackage,
             ]),
         }
     }

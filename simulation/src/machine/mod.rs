@@ -330,7 +330,7 @@ impl Machine {
     pub(crate) fn may_start_kubelet(&self) -> Result<(), Refusal> {
         match self.state().units.get("kubelet.service") {
             Some(UnitState::Enabled) => Ok(()),
-            Some(state @ (UnitState::Disabled | UnitState::Masked)) => Err(Refusal::NotStarted {
+            Some(state) => Err(Refusal::NotStarted {
                 state: state.word(),
             }),
             None => Err(Refusal::NotStarted {
