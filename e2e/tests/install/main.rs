@@ -1,0 +1,12 @@
+//! Windlass as it is installed, on a real control plane: who may do what, and that what ships is enough.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
+
+mod orders;
+mod support;
+mod thief;
