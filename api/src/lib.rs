@@ -27,6 +27,7 @@ pub mod names;
 pub mod operator;
 pub mod requests;
 mod schema;
+pub mod version;
 pub mod windlass;
 #[cfg(feature = "yaml")]
 pub mod yaml;

@@ -109,6 +109,8 @@ pub mod ours {
     pub const CORDONED: &str = "windlass.dev/cordoned";
     /// Controller: when the node's drain was last given up, RFC 3339; others go before it meanwhile.
     pub const DRAIN_RELEASED_AT: &str = "windlass.dev/drain-released-at";
+    /// Controller: the last assignment was a person's request, by name; its intent. It approves nothing for others.
+    pub const ASSIGNED_ON_REQUEST: &str = "windlass.dev/assigned-on-request";
     /// Controller, on a MachineConfigNode: the node's own API server and etcd pods when it was taken, joined by commas.
     pub const API_PODS: &str = "windlass.dev/api-pods";
     /// A person: keep the node cordoned after the update. Any value but `false`.
@@ -146,7 +148,7 @@ pub mod ours {
     /// What a daemon acts by, besides [`super::node::ACTED_BY`].
     pub const ACTED_BY: [&str; 2] = [INTENT, DRAINED_INTENT];
     /// What else the controller writes on a Node.
-    pub const REMEMBERED: [&str; 2] = [CORDONED, DRAIN_RELEASED_AT];
+    pub const REMEMBERED: [&str; 3] = [CORDONED, DRAIN_RELEASED_AT, ASSIGNED_ON_REQUEST];
     /// What people write on a Node.
     pub const OF_PEOPLE: [&str; 3] = [KEEP_CORDONED, ASSIGN_REQUEST, API_VERSION];
 }

@@ -14,7 +14,8 @@ use crate::drain::blocker::Blocker;
 use crate::drain::request::Request;
 use crate::error::{ApiError, Attempt, Chain, Meaning};
 use crate::patch::FIELD_MANAGER;
-use crate::rollout::{Decided, record};
+use crate::rollout::Decided;
+use crate::rollout::record::{self, OwnPods, own_pods};
 use crate::stores::NodeKept;
 use api::MachineConfigNode;
 use api::conditions::{self, Condition, node as types, status};
@@ -160,14 +161,10 @@ async fn write(context: &Context, kept: Arc<NodeKept>, due: Due) {
     context.limits.reports.ready().await;
     let done = match due {
         Due::Record { pool, config } => {
-            record::write(
-                context,
-                &kept.node,
-                &pool,
-                config.as_deref(),
-                &BTreeMap::new(),
-            )
-            .await
+            // The record of an assignment that was not written, or was lost: the node may be away, and what it had when
+            // it was taken stays awaited as far as anything still shows it.
+            let pods = OwnPods::AndThese(own_pods(context, &kept.node));
+            record::write(context, &kept.node, &pool, config.as_deref(), &pods).await
         }
         Due::Conditions(conditions) => apply(context, &kept.name, &conditions).await,
     };

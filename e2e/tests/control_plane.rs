@@ -22,7 +22,7 @@ use e2e::control_plane::{
 use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod, Secret, ServiceAccount};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
-use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchParams};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -256,7 +256,7 @@ async fn the_audit_log_counts_each_request_of_an_identity_once() {
     create(&maps[0], made).await;
     maps[1].get("a").await.unwrap();
     maps[1].get_opt("b").await.unwrap();
-    drop(maps[0].watch(&Default::default(), "0").await.unwrap());
+    drop(maps[0].watch(&WatchParams::default(), "0").await.unwrap());
 
     until("every request stands in the log", async || {
         log.requests_of("somebody").unwrap().len() == 4

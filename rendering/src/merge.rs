@@ -17,6 +17,7 @@ use serde_json::Map;
 
 use crate::ignition::{self as config, Config, Entry, Refusal, Report};
 use crate::spec::{GENERATED_BY, KUBELET_VERSION, MachineConfig, MachineConfigSpec, ROLE_LABEL};
+use api::version::{NotAVersion, Version};
 
 /// The role whose machine configs every pool starts from.
 const BASE_ROLE: &str = "worker";
@@ -82,6 +83,14 @@ pub enum MergeError {
         /// The machine config.
         config: String,
     },
+    /// Its kubelet version is none: no gate could read it, and a daemon might.
+    #[error("MachineConfig {config}, metadata.annotations[{KUBELET_VERSION}]: {error}")]
+    KubeletVersion {
+        /// The machine config.
+        config: String,
+        /// What is wrong with it.
+        error: NotAVersion,
+    },
     /// Its Ignition config is refused.
     #[error("MachineConfig {config}, spec.config: {refusal}")]
     Ignition {
@@ -130,6 +139,7 @@ impl MergeError {
     pub fn class(&self) -> &'static str {
         match self {
             MergeError::LabelMissing { .. } => "label-missing",
+            MergeError::KubeletVersion { .. } => "kubelet-version-invalid",
             MergeError::Ignition { refusal, .. } => refusal.class(),
             MergeError::KernelType { .. } => "kernel-type-invalid",
             MergeError::Extensions { .. } => "extension-unsupported",
@@ -141,6 +151,7 @@ impl MergeError {
     pub fn config(&self) -> &str {
         match self {
             MergeError::LabelMissing { config }
+            | MergeError::KubeletVersion { config, .. }
             | MergeError::Ignition { config, .. }
             | MergeError::KernelType { config, .. }
             | MergeError::Extensions { config, .. }
@@ -152,6 +163,9 @@ impl MergeError {
     pub fn field(&self) -> String {
         match self {
             MergeError::LabelMissing { .. } => "metadata.labels".to_owned(),
+            MergeError::KubeletVersion { .. } => {
+                format!("metadata.annotations[{KUBELET_VERSION}]")
+            }
             MergeError::Ignition { refusal, .. } => refusal
                 .field()
                 .and_then(|path| path.strip_prefix('$'))
@@ -308,15 +322,29 @@ pub(crate) fn merge_sources(sources: &[Source<'_>], images: &Images) -> Result<M
         kernel_type: kernel_type(&order)?,
         os_image_url: image(&order, &images.base_os, |spec| &spec.os_image_url),
     };
-    let mut versions = order
-        .iter()
-        .filter_map(|it| it.annotations.get(KUBELET_VERSION));
     Ok(Merged {
         spec,
         config,
-        kubelet_version: versions.rfind(|version| !version.is_empty()).cloned(),
+        kubelet_version: kubelet_version(&order)?,
         sources: order.iter().map(|it| it.name.clone()).collect(),
     })
+}
+
+/// The last kubelet version that is stated; each has to be one.
+fn kubelet_version(order: &[&MachineConfig]) -> Result<Option<String>, MergeError> {
+    let mut last = None;
+    for config in order {
+        let stated = config.annotations.get(KUBELET_VERSION);
+        let Some(version) = stated.filter(|version| !version.is_empty()) else {
+            continue;
+        };
+        if let Err(error) = version.parse::<Version>() {
+            let config = config.name.clone();
+            return Err(MergeError::KubeletVersion { config, error });
+        }
+        last = Some(version.clone());
+    }
+    Ok(last)
 }
 
 /// The Ignition configs joined, as written to nodes: version 3.5.0, and every file replaces what is

@@ -97,6 +97,22 @@ fn of_several_kubelet_versions_the_last_counts_and_is_part_of_the_name() {
 }
 
 #[test]
+fn a_kubelet_version_that_no_gate_can_read_is_refused_by_object_and_field() {
+    for text in ["one.34", "1.34.1\n", "vv1.34.1", "1.34.1.0", "1"] {
+        let config = annotated(
+            machine_config("a", "worker", json!({})),
+            KUBELET_VERSION,
+            text,
+        );
+
+        let refused = rendered(&[config]).unwrap_err().to_string();
+
+        let expected = "MachineConfig a, metadata.annotations[windlass.dev/kubelet-version]:";
+        assert!(refused.starts_with(expected), "{text:?}: {refused}");
+    }
+}
+
+#[test]
 fn images_of_generated_machine_configs_do_not_count() {
     let image =
         |name: &str, image: &str| machine_config(name, "worker", json!({"osImageURL": image}));

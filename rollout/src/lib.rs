@@ -21,12 +21,11 @@ pub mod plan;
 pub mod policy;
 pub mod snapshot;
 pub mod status;
-pub mod version;
 
+pub use api::version::{self, Version};
 pub use check::{Violation, check};
 pub use hold::Hold;
 pub use names::{ConfigName, Intent, NodeName, PoolName, Uid};
 pub use plan::{Answer, Plan, Step, plan};
 pub use policy::{Policy, PoolPolicy};
 pub use snapshot::Snapshot;
-pub use version::Version;

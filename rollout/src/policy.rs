@@ -109,6 +109,10 @@ pub enum MachinePackages {
     Never,
 }
 
+/// After so long a drain is called late where the owner says nothing: the reference's hour, so that its metric and alert
+/// mean the same (reference/machine-config.md 2.9).
+const DRAIN_LATE: SignedDuration = SignedDuration::from_hours(1);
+
 /// How nodes are drained. Only `timeout` and `on_timeout` concern the planner; the drain reads the rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(
@@ -187,7 +191,7 @@ impl Default for KubeletGate {
 impl Default for DrainPolicy {
     fn default() -> Self {
         Self {
-            timeout: None,
+            timeout: Some(DRAIN_LATE),
             on_timeout: OnDrainTimeout::Wait,
             delete_unmanaged_pods: false,
             delete_empty_dir_data: true,

@@ -168,9 +168,7 @@ fn judge_host(
     pools: &BTreeMap<PoolName, PoolView>,
     facts: &mut Facts,
 ) {
-    let (Some(current), Place::In { primary, .. }) =
-        (view.current.clone(), place(pools, &view.labels))
-    else {
+    let Place::In { primary, .. } = place(pools, &view.labels) else {
         return;
     };
     let Some(target) = pools.get(&primary).and_then(|pool| pool.target.clone()) else {
@@ -188,7 +186,7 @@ fn judge_host(
         .unwrap_or_default();
     let reported = node.annotations().get(ours::CAPABILITIES);
     let host = capabilities(reported.map(String::as_str), overrides);
-    if let Some(why) = facts.cannot_apply(&current, &target, &host) {
+    if let Some(why) = facts.cannot_apply(view.current.as_ref(), &target, &host) {
         view.cannot_apply.insert(target, why);
     }
 }

@@ -79,7 +79,8 @@ pub fn cordon<'a>(node: &'a Node, request: &Request, now: Timestamp) -> NodePatc
 /// The patch that acknowledges an uncordon, and undoes our cordon where there is one.
 pub fn uncordon<'a>(node: &'a Node, request: &Request) -> NodePatch<'a> {
     let mut patch = NodePatch::of(node);
-    patch.assume(contract::DESIRED_DRAIN);
+    // A newer assignment is taken before the uncordon, in the same visit.
+    patch.assume(contract::DESIRED_DRAIN).assume(ours::INTENT);
     if is_ours(node) {
         patch.assume(ours::CORDONED);
         let kept = node.annotations().contains_key(ours::KEEP_CORDONED);

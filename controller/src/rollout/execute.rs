@@ -6,8 +6,8 @@
 //! # Not here
 //! Taints that are not taken off with an assignment: they are advice, see [`super::taints`].
 
-use super::fold::{api_pod_names, is_control_plane};
-use super::record;
+use super::fold::is_control_plane;
+use super::record::{self, OwnPods, own_pods};
 use crate::context::Context;
 use crate::drain;
 use crate::drain::request::Request;
@@ -19,9 +19,8 @@ use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::{Node, Taint};
 use kube::ResourceExt;
 use rollout::names::{ConfigName, Intent, Uid};
-use rollout::plan::{Assign, Expects};
+use rollout::plan::{Assign, Expects, Slot};
 use rollout::{Plan, Step};
-use std::collections::BTreeMap;
 use tracing::{debug, info, warn};
 
 /// So many nodes are written at a time: enough to fill the rate, few enough for one connection.
@@ -92,6 +91,11 @@ async fn assign_node(context: &Context, assign: &Assign) -> Result<(), ApiError>
             .assume(ours::ASSIGN_REQUEST)
             .strip(ours::ASSIGN_REQUEST);
     }
+    if assign.request.is_some() {
+        patch.annotate(ours::ASSIGNED_ON_REQUEST, assign.intent.to_string());
+    } else if node.annotations().contains_key(ours::ASSIGNED_ON_REQUEST) {
+        patch.strip(ours::ASSIGNED_ON_REQUEST);
+    }
     remember_release(context, node, assign, &mut patch);
     if context.taints.is_unsettled(node) {
         // Its taint may be there although it is not seen: who wrote it is waited for.
@@ -120,10 +124,11 @@ async fn assign_node(context: &Context, assign: &Assign) -> Result<(), ApiError>
         "SetDesiredConfig",
         &message,
     );
-    let pods = if is_control_plane(node) {
-        api_pod_names(&context.stores.pods.on(assign.node.as_str()))
-    } else {
-        BTreeMap::default()
+    let pods = own_pods(context, node);
+    let pods = match assign.slot {
+        Slot::Granted => OwnPods::AsTaken(pods),
+        // The node is away already: what it lacks now it may have had when it was taken.
+        Slot::Held | Slot::Repair => OwnPods::AndThese(pods),
     };
     record::write(
         context,

@@ -31,8 +31,8 @@ pub struct Facts {
     policy: Policy,
 }
 
-/// From one config to another, on a host of these capabilities.
-type Way = (ConfigName, ConfigName, Vec<&'static str>);
+/// From one config, or from none, to another, on a host of these capabilities.
+type Way = (Option<ConfigName>, ConfigName, Vec<&'static str>);
 
 #[derive(Debug)]
 struct Fact {
@@ -78,8 +78,9 @@ impl Facts {
         }
         self.configs.retain(|name, _| there.contains(name));
         self.liken_compositions();
-        self.applies
-            .retain(|(from, to, _), _| there.contains(from) && there.contains(to));
+        self.applies.retain(|(from, to, _), _| {
+            from.as_ref().is_none_or(|from| there.contains(from)) && there.contains(to)
+        });
     }
 
     /// A config that is another one with its own kubelet part counts as having that one's rest. Where the
@@ -118,24 +119,27 @@ impl Facts {
             .collect()
     }
 
-    /// Why a host of these capabilities cannot go from one config to the other; none if it can, or if one of
-    /// them is not known.
+    /// Why a host of these capabilities cannot go from one config, or from none, to the other; none if it can, or if
+    /// one of them is not known.
     pub fn cannot_apply(
         &mut self,
-        from: &ConfigName,
+        from: Option<&ConfigName>,
         to: &ConfigName,
         host: &Capabilities,
     ) -> Option<Arc<str>> {
-        if from == to {
+        if from == Some(to) {
             return None;
         }
-        let key = (from.clone(), to.clone(), host.names());
+        let key = (from.cloned(), to.clone(), host.names());
         if let Some(known) = self.applies.get(&key) {
             return known.clone();
         }
-        let old = self.configs.get(from)?.configuration.as_ref()?;
+        let old = match from {
+            Some(from) => Some(self.configs.get(from)?.configuration.as_ref()?),
+            None => None,
+        };
         let new = self.configs.get(to)?.configuration.as_ref()?;
-        let answer = reconcilable(Some(old), new, host).err();
+        let answer = reconcilable(old, new, host).err();
         let answer = answer.map(|refusal| Arc::from(refusal.cause.to_string()));
         self.applies.insert(key, answer.clone());
         answer
@@ -143,7 +147,8 @@ impl Facts {
 }
 
 impl Fact {
-    /// None if the config cannot be split: it was not made by us, and nothing can be decided about it.
+    /// None if the config cannot be split, or states no kubelet version where it states one: it was not made by us, and
+    /// nothing can be decided about it.
     fn of(config: &MachineConfig, name: ConfigName, policy: &Policy) -> Option<Self> {
         let read: spec::MachineConfig = to_rendering(config);
         let (kubelet_part, rest) = split(&read, &KubeletPaths::default()).ok()?;
@@ -158,11 +163,16 @@ impl Fact {
             .iter()
             .find(|o| o.kind == "MachineConfigPool")?;
         let configuration = Configuration::read(&read).ok();
+        // One that cannot be read is no missing one: nobody knows what the config needs, and nobody is given it.
+        let needs_kubelet = match annotation(names::KUBELET_VERSION) {
+            Some(text) => Some(text.parse().ok()?),
+            None => None,
+        };
         let view = ConfigView {
             name,
             pool: PoolName::from(&pool.name),
             created: config.creation_timestamp().map(|time| time.0),
-            needs_kubelet: annotation(names::KUBELET_VERSION).and_then(|text| text.parse().ok()),
+            needs_kubelet,
             kubelet_part: kubelet_part.digest().as_str().into(),
             rest: rest.digest().as_str().into(),
             withholds: annotation(names::WITHHOLDS).map(ConfigName::from),
@@ -199,4 +209,60 @@ pub fn capabilities(reported: Option<&str>, overrides: &[StorageOverride]) -> Ca
         Some(names) => Capabilities::from_names(names.split(',').map(str::trim)),
     };
     host.with_overrides(overrides)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn rendered(annotations: &Value, spec: &Value) -> MachineConfig {
+        serde_json::from_value(json!({
+            "metadata": {
+                "name": "rendered-worker-1", "uid": "1", "annotations": annotations,
+                "ownerReferences": [{"apiVersion": "machineconfiguration.openshift.io/v1",
+                    "kind": "MachineConfigPool", "name": "worker", "uid": "2", "controller": true}],
+            },
+            "spec": spec,
+        }))
+        .expect("a rendered config")
+    }
+
+    fn facts(config: &MachineConfig) -> Facts {
+        let mut facts = Facts::default();
+        facts.update(std::iter::once(config), Policy::built_in());
+        facts
+    }
+
+    #[test]
+    fn a_config_whose_kubelet_version_cannot_be_read_is_unknown_and_never_one_that_needs_nothing() {
+        let config = |version: &str| {
+            rendered(
+                &json!({"windlass.dev/kubelet-version": version}),
+                &json!({}),
+            )
+        };
+
+        let (read, unread) = (facts(&config("1.34")), facts(&config("1.34.1\n")));
+
+        assert_eq!((read.views().len(), unread.views().len()), (1, 0));
+    }
+
+    #[test]
+    fn a_host_without_a_config_is_asked_too_whether_it_can_take_the_first() {
+        let image = json!({
+            "config": {"ignition": {"version": "3.5.0"}},
+            "osImageURL": "quay.example/os@sha256:0000",
+        });
+        let plain = Capabilities::from_names(["files", "units"]);
+
+        let why = facts(&rendered(&json!({}), &image)).cannot_apply(
+            None,
+            &"rendered-worker-1".into(),
+            &plain,
+        );
+
+        let why = why.expect("it has no images");
+        assert!(why.contains("OSImage"), "{why}");
+    }
 }

@@ -124,9 +124,7 @@ fn judge_hosts(
     pools: &BTreeMap<PoolName, PoolView>,
     facts: &mut Facts,
 ) {
-    let Some(current) = view.current.clone() else {
-        return;
-    };
+    let current = view.current.clone();
     let Place::In { primary, .. } = place(pools, &view.labels) else {
         return;
     };
@@ -134,7 +132,7 @@ fn judge_hosts(
     let asked = view.request.as_ref().map(|request| request.config.clone());
     let host = host(context, node);
     for config in target.into_iter().chain(asked) {
-        if let Some(why) = facts.cannot_apply(&current, &config, &host) {
+        if let Some(why) = facts.cannot_apply(current.as_ref(), &config, &host) {
             view.cannot_apply.insert(config, why);
         }
     }

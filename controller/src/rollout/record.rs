@@ -4,6 +4,7 @@
 //! It follows the assignment. An assignment whose record was not written is recorded by the next round, as
 //! long as the ledger proves it ours.
 
+use super::fold::{api_pod_names, is_control_plane};
 use crate::context::Context;
 use crate::error::{ApiError, Attempt, Meaning};
 use api::machineconfiguration::{ConfigVersion, ObjectName};
@@ -16,7 +17,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{DeleteParams, Patch as ApiPatch, PatchParams, PostParams, Preconditions};
 use kube::{Api, ResourceExt};
 use rollout::names::ConfigName;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 /// What the spec says of a node that was assigned nothing yet: the field is required.
 pub const NOT_YET_SET: &str = "not-yet-set";
@@ -40,6 +41,33 @@ pub fn api_pods(record: &MachineConfigNode) -> Vec<String> {
         .collect()
 }
 
+/// Which of its own pods a control-plane node is to have again before its slot returns.
+#[derive(Clone, Debug)]
+pub enum OwnPods {
+    /// Those that it has as it is taken.
+    AsTaken(BTreeSet<String>),
+    /// Those that are recorded, and these.
+    AndThese(BTreeSet<String>),
+}
+
+impl OwnPods {
+    fn over(&self, known: &[String]) -> BTreeSet<String> {
+        match self {
+            Self::AsTaken(pods) => pods.clone(),
+            Self::AndThese(pods) => known.iter().chain(pods).cloned().collect(),
+        }
+    }
+}
+
+/// The API server and etcd pods that a control-plane node has now; none on another node.
+pub fn own_pods(context: &Context, node: &Node) -> BTreeSet<String> {
+    if !is_control_plane(node) {
+        return BTreeSet::new();
+    }
+    let pods = context.stores.pods.on(&node.name_any());
+    api_pod_names(&pods).into_keys().collect()
+}
+
 /// Whether the record belongs to this very node, and not to a former one of its name.
 pub fn is_of(record: &MachineConfigNode, node: &Node) -> bool {
     let uid = node.uid();
@@ -57,15 +85,14 @@ pub async fn write(
     node: &Node,
     pool: &str,
     config: Option<&str>,
-    api_pods: &BTreeMap<String, bool>,
+    own_pods: &OwnPods,
 ) -> Result<(), ApiError> {
     let name = node.name_any();
     let api = Api::<MachineConfigNode>::all(context.client.clone());
-    let pods: Vec<&str> = api_pods.keys().map(String::as_str).collect();
     match context.stores.config_nodes.get(&name) {
         Some(known) if !is_of(&known, node) => delete_foreign(&api, &known).await,
         Some(known) => {
-            let Some(patch) = patch(&known, pool, config, &pods) else {
+            let Some(patch) = patch(&known, pool, config, own_pods) else {
                 return Ok(());
             };
             let params = PatchParams::default();
@@ -76,7 +103,7 @@ pub async fn write(
             Ok(())
         }
         None => {
-            let record = new(node, pool, config.unwrap_or(NOT_YET_SET), &pods);
+            let record = new(node, pool, config.unwrap_or(NOT_YET_SET), own_pods);
             let created = api.create(&PostParams::default(), &record).await;
             created.attempt("creating the MachineConfigNode", name)?;
             Ok(())
@@ -89,7 +116,7 @@ fn patch(
     known: &MachineConfigNode,
     pool: &str,
     config: Option<&str>,
-    pods: &[&str],
+    own_pods: &OwnPods,
 ) -> Option<Vec<PatchOperation>> {
     let text = |text: &str| serde_json::Value::String(text.to_owned());
     let desired = &known.spec.config_version.desired;
@@ -100,7 +127,8 @@ fn patch(
             value,
         })
     };
-    let (wanted_pods, mut operations) = (pods.join(","), Vec::new());
+    let wanted_pods = joined(&own_pods.over(&api_pods(known)));
+    let mut operations = Vec::new();
     if known.spec.pool.name != pool {
         operations.push(add(&["spec", "pool", "name"], text(pool)));
     }
@@ -154,7 +182,15 @@ async fn delete_foreign(
     }
 }
 
-fn new(node: &Node, pool: &str, config: &str, pods: &[&str]) -> MachineConfigNode {
+fn joined(names: &BTreeSet<String>) -> String {
+    names
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(",")
+}
+
+fn new(node: &Node, pool: &str, config: &str, own_pods: &OwnPods) -> MachineConfigNode {
     let name = node.name_any();
     let mut record = MachineConfigNode::new(
         &name,
@@ -173,10 +209,65 @@ fn new(node: &Node, pool: &str, config: &str, pods: &[&str]) -> MachineConfigNod
         uid: node.uid().unwrap_or_default(),
         ..OwnerReference::default()
     });
+    let pods = own_pods.over(&[]);
     if !pods.is_empty() {
         record
             .annotations_mut()
-            .insert(API_PODS.to_owned(), pods.join(","));
+            .insert(API_PODS.to_owned(), joined(&pods));
     }
     record
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Etcd's pod went with the config that the node is away for.
+    const LEFT: &str = "kube-apiserver-a";
+
+    fn names(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    fn recorded() -> MachineConfigNode {
+        let node: Node =
+            serde_json::from_value(serde_json::json!({"metadata": {"name": "a", "uid": "1"}}))
+                .expect("a node");
+        let taken = OwnPods::AsTaken(names(&["etcd-a", LEFT]));
+        new(&node, "master", "rendered-master-old", &taken)
+    }
+
+    fn annotated(patch: &[PatchOperation]) -> Option<&str> {
+        patch.iter().find_map(|operation| match operation {
+            PatchOperation::Add(add) if add.path.as_str().contains("api-pods") => {
+                add.value.as_str()
+            }
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn a_node_that_is_away_is_awaited_with_the_pods_that_it_was_taken_with() {
+        let record = recorded();
+        let retarget = Some("rendered-master-new");
+
+        let patched = patch(
+            &record,
+            "master",
+            retarget,
+            &OwnPods::AndThese(names(&[LEFT])),
+        );
+
+        assert_eq!(annotated(&patched.expect("a new target")), None);
+    }
+
+    #[test]
+    fn a_node_that_is_taken_anew_is_awaited_with_the_pods_that_it_has_now() {
+        let record = recorded();
+        let next = Some("rendered-master-new");
+
+        let patched = patch(&record, "master", next, &OwnPods::AsTaken(names(&[LEFT])));
+
+        assert_eq!(annotated(&patched.expect("a new target")), Some(LEFT));
+    }
 }

@@ -1,6 +1,7 @@
 //! What a config asks of a machine, in the machine's own terms.
 
 use crate::host::{Directory, File, Owner, User};
+use api::version::Version;
 use std::collections::BTreeMap;
 
 /// Where the units of the machine's owner live.
@@ -94,20 +95,14 @@ fn owner_as_wished(wish: &Owner, now: &Owner) -> bool {
     }
 }
 
-/// Whether kubelet `installed` is at least `wanted`, compared as precisely as `wanted` is stated
-/// (docs/adr/0004). A version that is no version never suffices.
+/// Whether kubelet `installed` is at least `wanted`, read and compared as the gate does it (docs/adr/0004): what the
+/// gate cannot read no daemon installs. A version that is no version never suffices.
 pub fn kubelet_suffices(installed: &str, wanted: &str) -> bool {
-    let (Some(installed), Some(wanted)) = (numbers(installed), numbers(wanted)) else {
+    let (Ok(installed), Ok(wanted)) = (installed.parse::<Version>(), wanted.parse::<Version>())
+    else {
         return false;
     };
-    installed.iter().take(wanted.len()).ge(wanted.iter())
-}
-
-/// The leading numbers of a version: `v1.34.2-rc.1` is 1, 34, 2.
-pub(crate) fn numbers(version: &str) -> Option<Vec<u64>> {
-    let version = version.trim().trim_start_matches('v');
-    let core = version.split(['-', '+', '~']).next().unwrap_or_default();
-    core.split('.').map(|part| part.parse().ok()).collect()
+    installed.satisfies(&wanted)
 }
 
 #[cfg(test)]
@@ -123,8 +118,11 @@ mod tests {
             ("1.34.1", "1.34.2", false),
             ("v1.34.2", "1.34.2", true),
             ("1.34.2-150.el9", "1.34.2", true),
-            ("1.34", "1.34.0", false),
+            ("1.34", "1.34.0", true),
+            ("1.34.0-rc.1", "1.34.0", false),
             ("unknown", "1.34", false),
+            ("1.34.2", "vv1.34", false),
+            ("1.34.2", "1.34.1.0", false),
         ] {
             assert_eq!(
                 kubelet_suffices(installed, wanted),

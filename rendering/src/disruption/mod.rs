@@ -14,6 +14,7 @@ mod path;
 mod policy;
 mod verdict;
 
+use api::version::Version;
 use thiserror::Error;
 
 use crate::changes::{Changes, Kind, Replaced, Section};
@@ -232,18 +233,15 @@ fn kubelet_minor(change: Option<&Replaced<Option<String>>>) -> Option<DrainReaso
     else {
         return None;
     };
+    let minor = |version: &str| {
+        let version: Version = version.parse().ok()?;
+        Some((version.major, version.minor))
+    };
     let same = matches!((minor(old), minor(new)), (Some(old), Some(new)) if old == new);
     (!same).then(|| DrainReason::KubeletMinor {
         old: old.clone(),
         new: new.clone(),
     })
-}
-
-/// Major and minor number of a version such as `v1.31.4` or `1.31.4+k3s1`.
-fn minor(version: &str) -> Option<(u64, u64)> {
-    let mut numbers = version.strip_prefix('v').unwrap_or(version).split('.');
-    let mut next = || numbers.next().and_then(|number| number.parse().ok());
-    Some((next()?, next()?))
 }
 
 #[cfg(test)]

@@ -258,7 +258,8 @@ impl<'a> Facts<'a> {
                     .strip_prefix(&prefix)
                     .is_some_and(|hash| !hash.contains('-'))
             });
-            node.intent.0 > 0 && of_pool
+            // A person who asks for one node says nothing of the others.
+            node.intent.0 > 0 && of_pool && !node.on_request
         };
         !self.policy.of(&pool.name).first_approval
             || nodes.iter().all(|node| !node.ever_ready())

@@ -158,6 +158,11 @@ impl<'a> Gate<'a> {
                 withheld: Some(withheld),
             };
         }
+        if let Some(reason) = node.cannot_apply.get(target) {
+            // What is composed has the target's rest, which is what the host refuses.
+            let (config, reason) = (target.clone(), shown(reason));
+            return Wanted::Nothing(Hold::UnsupportedChange { config, reason });
+        }
         match self.by_parts.get(&(&to.pool, &from.kubelet_part, &to.rest)) {
             Some(config) => Wanted::Config {
                 config: (*config).clone(),

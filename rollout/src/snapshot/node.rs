@@ -69,6 +69,8 @@ pub struct NodeView {
     /// What the controller recorded that it assigned, on the MachineConfigNode. Where `desired` differs, somebody
     /// else wrote it.
     pub assigned: Option<Assigned>,
+    /// Whether its last assignment was a person's request, by name.
+    pub on_request: bool,
     /// A request by `windlass assign` that was not carried out yet.
     pub request: Option<AssignRequest>,
 
@@ -245,6 +247,7 @@ impl NodeView {
             cordoned_by_us: false,
             keep_cordoned: false,
             assigned: None,
+            on_request: false,
             request: None,
             boot_id: None,
             reported_boot_id: None,

@@ -98,6 +98,7 @@ impl NodeView {
         self.keep_cordoned = notes
             .get(ours::KEEP_CORDONED)
             .is_some_and(|value| value != "false");
+        self.on_request = notes.get(ours::ASSIGNED_ON_REQUEST).is_some();
         self.request = notes.word(ours::ASSIGN_REQUEST).and_then(|text| {
             let request: api::requests::AssignRequest = serde_json::from_str(text).ok()?;
             Some(AssignRequest {

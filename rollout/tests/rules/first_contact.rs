@@ -71,6 +71,17 @@ fn a_pool_that_was_let_go_once_needs_no_further_approval() {
 }
 
 #[test]
+fn a_person_s_request_for_one_node_approves_nothing_for_the_others() {
+    let asked_for = node("a").done("new").with(|node| node.on_request = true);
+    let fleet = fleet()
+        .node(asked_for)
+        .node(node("b"))
+        .worker(|pool| pool.approved_first = None);
+
+    assert_eq!(fleet.plan().why("b"), "AwaitingFirstApproval");
+}
+
+#[test]
 fn nodes_that_come_from_another_pool_do_not_approve_this_one() {
     let mover = node("a")
         .done("old")

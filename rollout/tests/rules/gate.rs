@@ -45,6 +45,29 @@ fn while_the_gate_is_shut_the_rest_goes_with_the_kubelet_part_that_the_node_has(
 }
 
 #[test]
+fn a_worker_whose_host_cannot_apply_the_rest_is_held_by_name_and_others_go() {
+    let cannot = |name: &'static str| {
+        node(name).done("old").package_mode().with(|node| {
+            node.cannot_apply
+                .insert(config("new"), "it has no images".into());
+        })
+    };
+    let able = || node("b").done("old").package_mode();
+
+    let asks = rhel().node(cannot("a")).plan();
+    let gives = with_mix(rhel().node(cannot("a")).node(able())).plan();
+
+    assert_eq!(asks.compositions, []);
+    for plan in [&asks, &gives] {
+        assert_eq!(
+            plan.hold("a").to_string(),
+            "its host cannot apply rendered-worker-new: it has no images"
+        );
+    }
+    assert_eq!(gives.given(), ["b: mix"]);
+}
+
+#[test]
 fn the_hold_names_what_is_missing_on_the_machine_and_in_the_cluster() {
     let waiting = with_mix(rhel()).node(node("a").done("mix").package_mode());
     let half = with_mix(rhel()).node(upgraded(node("a").done("mix").package_mode()));

@@ -105,6 +105,7 @@ impl Model {
                     );
                     node.desired = Some(assign.config.clone());
                     node.intent = assign.intent;
+                    node.on_request = assign.request.is_some();
                     node.assigned = Some(Assigned {
                         config: assign.config,
                         intent: Some(assign.intent),
