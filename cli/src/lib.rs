@@ -7,9 +7,11 @@ mod clock;
 mod cluster;
 mod controller;
 mod crds;
+mod daemon;
 mod demo;
 mod diff;
 mod explain;
+mod logs;
 mod manifests;
 mod output;
 mod render;
@@ -30,6 +32,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Controller(Box<controller::Args>),
+    Daemon(Box<daemon::Args>),
     Crds(crds::Args),
     Render(render::Args),
     Diff(diff::Args),
@@ -42,6 +45,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Controller(args) => controller::run(*args),
+        Command::Daemon(args) => daemon::run(*args),
         Command::Crds(args) => crds::run(&args),
         Command::Render(args) => render::run(&args),
         Command::Diff(args) => diff::run(&args),

@@ -9,6 +9,7 @@
 //! | [`apply`] | making the machine what a config says, from whatever it is; originals; the proof |
 //! | [`config`] | a rendered config, read into what a machine can take |
 //! | [`core`] | the state machine: what is done next, and what the node says of itself |
+//! | [`credential`] | the token by which the daemon is known, and its renewal |
 //! | [`decide`] | what a config would do to this machine |
 //! | [`host`] | what a machine can do; the only way to it |
 //! | [`journal`] | the state machine's memory on the disk, and the configs that it names |
@@ -18,6 +19,7 @@
 pub mod apply;
 pub mod config;
 pub mod core;
+pub mod credential;
 pub mod decide;
 pub mod host;
 pub mod journal;

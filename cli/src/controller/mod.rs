@@ -21,10 +21,10 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
-use tracing_subscriber::EnvFilter;
 
 use crate::clock;
 use crate::cluster::Cluster;
+use crate::logs::Logs;
 
 /// Where a pod learns its own name and node, by the downward API.
 const POD_NAME: &str = "POD_NAME";
@@ -41,28 +41,14 @@ pub(crate) struct Args {
     /// Where /metrics and /healthz are served; port 0 takes a free one
     #[arg(long, default_value = "0.0.0.0:8797", value_name = "ADDRESS")]
     listen: SocketAddr,
-    /// The form of log lines
-    #[arg(long, default_value_t, value_enum)]
-    log_format: LogFormat,
-    /// What is logged, as in `info` or `controller=debug,info`
-    #[arg(long, default_value = "info", value_name = "FILTER")]
-    log: String,
+    #[command(flatten)]
+    logs: Logs,
     #[command(flatten)]
     cluster: Cluster,
 }
 
-/// The form of log lines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-enum LogFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
 pub(crate) fn run(args: Args) -> Result<()> {
-    start_logs(args.log_format, &args.log)?;
+    args.logs.start()?;
     let config = settings(args.config.as_deref(), args.flags, |name| {
         std::env::var(name).ok().filter(|value| !value.is_empty())
     })?;
@@ -129,18 +115,6 @@ fn settings(
     }
     config.node = config.node.or_else(|| environment(NODE_NAME));
     config.validated().context("reading the settings")
-}
-
-fn start_logs(format: LogFormat, filter: &str) -> Result<()> {
-    let filter = EnvFilter::try_new(filter).with_context(|| format!("reading --log {filter}"))?;
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    let started = match format {
-        LogFormat::Text => logs.try_init(),
-        LogFormat::Json => logs.json().try_init(),
-    };
-    started.map_err(|error| anyhow::anyhow!("starting the log: {error}"))
 }
 
 #[cfg(test)]

@@ -11,13 +11,13 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 /// Doubling waits, spread over the fleet: thousands of daemons lose the same API server at the same moment, and each
 /// comes back at a moment that follows from its node's name, so that a simulation can be repeated.
 #[derive(Debug, Clone)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     spread: u64,
     failures: u32,
 }
 
 impl Backoff {
-    pub(super) fn of(node: &str) -> Self {
+    pub(crate) fn of(node: &str) -> Self {
         // FNV-1a: a few bits of difference between names are all that is asked of it.
         let spread = node.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -29,7 +29,7 @@ impl Backoff {
     }
 
     /// The wait after one more failure: between three quarters and five quarters of the doubled one.
-    pub(super) fn next(&mut self) -> Duration {
+    pub(crate) fn next(&mut self) -> Duration {
         let doubled = WAIT_MIN
             .saturating_mul(1 << self.failures.min(10))
             .min(WAIT_MAX);
@@ -42,7 +42,7 @@ impl Backoff {
     }
 
     /// It answered.
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.failures = 0;
     }
 }

@@ -14,7 +14,7 @@
 //! Assumes a clock that goes with tokio's time, so that paused time moves both. Not here: what is decided (`core`), and
 //! how the machine is changed (`work`, `apply`).
 
-mod backoff;
+pub(crate) mod backoff;
 mod cluster;
 mod machine_config_node;
 mod node;
@@ -415,7 +415,7 @@ async fn sleep_until(alarm: Option<Instant>) {
 }
 
 /// An error and all its causes in one line. Some libraries repeat a cause in their own words; so does this then.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

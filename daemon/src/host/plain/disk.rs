@@ -151,9 +151,19 @@ impl Disk {
 
     /// The regular file at `path`, at most [`FILE_BYTES_MAX`].
     pub(super) fn read(&self, path: &str) -> io::Result<Option<(Vec<u8>, Access)>> {
+        self.read_at_most(path, FILE_BYTES_MAX)
+    }
+
+    /// The regular file at `path`, at most `most` bytes.
+    pub(super) fn read_at_most(
+        &self,
+        path: &str,
+        most: u64,
+    ) -> io::Result<Option<(Vec<u8>, Access)>> {
         // A device or a pipe must not be waited for.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
-        self.lookup(path, flags)?.map(read_open).transpose()
+        let opened = self.lookup(path, flags)?;
+        opened.map(|fd| read_open(fd, most)).transpose()
     }
 
     /// The text at `path`; what is no UTF-8 in it is replaced.
@@ -184,8 +194,24 @@ impl Disk {
 
     /// Puts a file there, whole.
     pub(super) fn write(&self, place: &Place, content: &[u8], access: Access) -> io::Result<()> {
+        self.write_labelled(place, content, access, None)
+    }
+
+    /// The same with the security label of the file at `like`.
+    pub(super) fn write_labelled(
+        &self,
+        place: &Place,
+        content: &[u8],
+        access: Access,
+        like: Option<&str>,
+    ) -> io::Result<()> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+        let like = match like {
+            Some(path) => self.lookup(path, flags)?,
+            None => None,
+        };
         let beside = beside(&place.name);
-        let made = self.write_beside(place, &beside, content, access);
+        let made = self.write_beside(place, &beside, content, access, like);
         self.put(place, &beside, made)
     }
 
@@ -195,6 +221,7 @@ impl Disk {
         beside: &str,
         content: &[u8],
         access: Access,
+        like: Option<OwnedFd>,
     ) -> io::Result<()> {
         self.drop_beside(place, beside)?;
         self.steps.take("create")?;
@@ -205,7 +232,7 @@ impl Disk {
         self.steps.take("write")?;
         file.write_all(content)?;
         give(&file, access)?;
-        keep_label(place, &file)?;
+        label(place, like, &file)?;
         self.steps.take("sync file")?;
         file.sync_all()
     }
@@ -337,7 +364,7 @@ pub(super) fn give(file: &impl AsFd, access: Access) -> io::Result<()> {
     Ok(fs::fchmod(file, Mode::from_raw_mode(access.mode))?)
 }
 
-fn read_open(fd: OwnedFd) -> io::Result<(Vec<u8>, Access)> {
+fn read_open(fd: OwnedFd, most: u64) -> io::Result<(Vec<u8>, Access)> {
     let stat = fs::fstat(&fd)?;
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => {}
@@ -346,10 +373,10 @@ fn read_open(fd: OwnedFd) -> io::Result<(Vec<u8>, Access)> {
     }
     let mut content = Vec::new();
     StdFile::from(fd)
-        .take(FILE_BYTES_MAX + 1)
+        .take(most.saturating_add(1))
         .read_to_end(&mut content)?;
-    if u64::try_from(content.len()).unwrap_or(u64::MAX) > FILE_BYTES_MAX {
-        let words = format!("it has more than {FILE_BYTES_MAX} bytes, which cannot be kept");
+    if u64::try_from(content.len()).unwrap_or(u64::MAX) > most {
+        let words = format!("it has more than {most} bytes");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, words));
     }
     Ok((content, Access::of(&stat)))
@@ -363,10 +390,11 @@ pub(super) fn link_at(place: &Place) -> io::Result<Option<String>> {
     }
 }
 
-/// Carries the label of the file that is replaced over to the new one.
-fn keep_label(place: &Place, file: &StdFile) -> io::Result<()> {
+/// Carries a label over to a new file: of `like`, else of the file that is replaced.
+fn label(place: &Place, like: Option<OwnedFd>, file: &StdFile) -> io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let Ok(old) = fs::openat(&place.directory, &*place.name, flags, Mode::empty()) else {
+    let old = || fs::openat(&place.directory, &*place.name, flags, Mode::empty()).ok();
+    let Some(old) = like.or_else(old) else {
         return Ok(());
     };
     let mut label = vec![0; LABEL_BYTES_MAX];

@@ -18,6 +18,7 @@
 //! | `facts`, `watch` | what the machine says of itself, and when it changes |
 //! | `health` | the kubelet's own health question |
 //! | `state` | the daemon's own directory |
+//! | `root` | single files below a root, for those who put the daemon there |
 
 mod accounts;
 mod disk;
@@ -27,6 +28,7 @@ mod health;
 mod install;
 mod manager;
 mod preset;
+mod root;
 mod state;
 mod steps;
 mod systemd;
@@ -38,6 +40,7 @@ mod watch;
 pub(in crate::host) mod tests;
 
 pub use manager::ServiceManager;
+pub use root::Root;
 pub use systemd::Systemd;
 pub use watch::Watch;
 

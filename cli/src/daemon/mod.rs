@@ -1,0 +1,139 @@
+//! `windlass daemon`: the service of the host that brings its node to its config, and what puts it there.
+//!
+//! # Guarantees
+//! Wiring only: settings, logs, the machine's clock, and an orderly end. A daemon that is ended at any moment goes on where
+//! it was when it is started again.
+//! # Not here
+//! All that it does: the crate `daemon`.
+
+mod install;
+mod journal;
+mod layout;
+mod settings;
+mod uninstall;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+
+use ::daemon::credential::{self, TokenFile};
+use ::daemon::host::plain::{Options, PlainHost, Systemd};
+use ::daemon::shell;
+use anyhow::{Context as _, Result};
+use jiff::SignedDuration;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::info;
+
+use crate::clock;
+use crate::logs::Logs;
+use settings::{Flags, Settings};
+
+/// Runs the node's side, as a service of its host.
+#[derive(clap::Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Settings, as YAML; flags override them
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    flags: Flags,
+    #[command(flatten)]
+    logs: Logs,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Install(install::Args),
+    Uninstall(uninstall::Args),
+    Journal(journal::Args),
+}
+
+pub(crate) fn run(args: Args) -> Result<()> {
+    match args.command {
+        Some(Command::Install(args)) => install::run(args),
+        Some(Command::Uninstall(args)) => uninstall::run(&args),
+        Some(Command::Journal(args)) => journal::run(&args),
+        None => {
+            args.logs.start()?;
+            let settings = Settings::read(args.config.as_deref(), args.flags)?;
+            runtime()?.block_on(serve(settings))
+        }
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        // One node's watch and its work.
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("starting the runtime")
+}
+
+async fn serve(settings: Settings) -> Result<()> {
+    let node = settings.node_name()?;
+    let client = client(&settings).await?;
+    let options = Options {
+        root: settings.root.clone(),
+        state_directory: settings.state_directory.clone(),
+        kubelet_health: settings.kubelet_health.clone(),
+    };
+    let host = PlainHost::open(options, Systemd::of(&settings.root))?;
+    let clock = clock::of_the_machine();
+    info!(node, root = %settings.root.display(), "the daemon runs");
+    let config = shell::Config {
+        settings: ::daemon::core::Settings {
+            way_back_after: SignedDuration::from_secs(settings.way_back_after_seconds),
+        },
+    };
+    let run = shell::run(
+        client.clone(),
+        node.clone(),
+        host,
+        clock.clone(),
+        config,
+        told_to_end()?,
+    );
+    let Some(token) = &settings.token_file else {
+        return Ok(run.await?);
+    };
+    let lifetime = SignedDuration::from_secs(settings.token_lifetime_seconds);
+    let file = TokenFile::at(token)?;
+    let fresh = credential::keep_fresh(client, node, file, lifetime, clock);
+    tokio::select! {
+        ended = run => Ok(ended?),
+        () = fresh => Ok(()),
+    }
+}
+
+async fn client(settings: &Settings) -> Result<Client> {
+    let config = match &settings.kubeconfig {
+        Some(path) => {
+            let read = Kubeconfig::read_from(path)
+                .with_context(|| format!("reading the kubeconfig {}", path.display()))?;
+            Config::from_custom_kubeconfig(read, &KubeConfigOptions::default())
+                .await
+                .with_context(|| format!("using the kubeconfig {}", path.display()))?
+        }
+        None => Config::infer()
+            .await
+            .context("looking for a cluster: name one with --kubeconfig")?,
+    };
+    Client::try_from(config).context("making a client")
+}
+
+/// Completes when the process is told to end.
+fn told_to_end() -> Result<impl Future<Output = ()>> {
+    let mut told = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    Ok(async move {
+        tokio::select! {
+            _ = told.recv() => info!("told to end"),
+            _ = tokio::signal::ctrl_c() => info!("interrupted"),
+        }
+    })
+}
