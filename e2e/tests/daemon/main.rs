@@ -14,5 +14,6 @@
 mod faults;
 mod kubelet;
 mod machine_config_node;
+mod plain;
 mod rig;
 mod visits;

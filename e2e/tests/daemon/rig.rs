@@ -52,13 +52,24 @@ impl Rig {
 
     /// A Node without a kubelet, whose daemon runs on `host`.
     pub(crate) async fn on(host: MemoryHost) -> Self {
-        let mut rig = Self::empty().await;
+        let mut rig = Self::with_node().await;
+        let run = run_daemon(&rig.server, host);
+        rig.spawn(run);
+        rig
+    }
+
+    /// A Node without a kubelet and without a daemon.
+    pub(crate) async fn with_node() -> Self {
+        let rig = Self::empty().await;
         let node = serde_json::from_value(json!({"metadata": {"name": NODE}})).unwrap();
         let created = rig.nodes().create(&PostParams::default(), &node).await;
         created.unwrap();
-        let run = run_daemon(&rig.server, host);
-        rig.tasks.spawn(run);
         rig
+    }
+
+    /// Runs `task` until the rig is dropped.
+    pub(crate) fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task);
     }
 
     /// An API server and a machine that is not switched on.
@@ -314,7 +325,7 @@ fn services(machine: &Arc<Machine>, server: &ApiServer) -> Services {
     }
 }
 
-fn run_daemon(server: &ApiServer, host: impl Host) -> BoxFuture<'static, ()> {
+pub(crate) fn run_daemon(server: &ApiServer, host: impl Host) -> BoxFuture<'static, ()> {
     let run = daemon::shell::run(
         server.client(&format!("daemon/{NODE}")),
         NODE.to_owned(),
