@@ -3,13 +3,13 @@
 //! Guarantees: a config that is read here has contents for every file, within rendering's limits, or is refused with
 //! the field named; nothing about it is left to be found out while the disk is changed.
 //!
-//! Not here: what changes and disturbs (`decide`), and fetching remote contents, which are refused by name until a
-//! host backend brings them.
+//! Contents from elsewhere are named in [`Rendered::remote`], and have to be [filled in](Rendered::fill) before the content
+//! is used. Not here: fetching and keeping them (`remote`), and what changes and disturbs (`decide`).
 
 use crate::apply::{Content, SystemWish, UnitWish};
 use crate::host::{Directory, File, Owner, User};
 use rendering::configuration::{Configuration, DEFAULT_KERNEL, Unreadable};
-use rendering::contents::{Contents, ContentsError, contents};
+use rendering::contents::{Contents, ContentsError, Remote, contents};
 use rendering::ignition::config as model;
 use rendering::kernel_arguments;
 use rendering::spec::{MachineConfig, MachineConfigSpec};
@@ -31,6 +31,17 @@ pub struct Rendered {
     pub configuration: Configuration,
     /// What it asks of a machine.
     pub content: Content,
+    /// Files whose contents come from elsewhere, by path; in [`Rendered::content`] once they are filled in.
+    pub remote: BTreeMap<String, RemoteFile>,
+}
+
+/// A file whose contents come from elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteFile {
+    /// Where from, and how they are known.
+    pub remote: Remote,
+    /// Everything else of it.
+    pub file: File,
 }
 
 /// Why a rendered config cannot be read.
@@ -56,16 +67,6 @@ pub enum ConfigError {
         /// What is wrong with them.
         #[source]
         source: ContentsError,
-    },
-    /// A file whose contents lie elsewhere.
-    #[error(
-        "file {path}: its contents are fetched from {url}, which this daemon does not do; inline them"
-    )]
-    Remote {
-        /// The path.
-        path: String,
-        /// Where from.
-        url: String,
     },
     /// A link that would be another name of the same file.
     #[error("link {path}: hard links are not made; use a symbolic one, or a file")]
@@ -133,12 +134,25 @@ impl Rendered {
             spec: read.spec,
         };
         let configuration = Configuration::read_source(&object).map_err(ConfigError::Ignition)?;
-        let content = content(&configuration)?;
+        let mut remote = BTreeMap::new();
+        let content = content(&configuration, &mut remote)?;
         Ok(Self {
             object,
             configuration,
             content,
+            remote,
         })
+    }
+
+    /// Fills in the contents of the file at `path`.
+    pub fn fill(&mut self, path: &str, content: Vec<u8>) {
+        if let Some(wish) = self.remote.get(path) {
+            let file = File {
+                content,
+                ..wish.file.clone()
+            };
+            self.content.files.insert(path.to_owned(), file);
+        }
     }
 
     /// Whether a kubelet part is withheld in it (design.md 5).
@@ -149,7 +163,10 @@ impl Rendered {
     }
 }
 
-fn content(configuration: &Configuration) -> Result<Content, ConfigError> {
+fn content(
+    configuration: &Configuration,
+    elsewhere: &mut BTreeMap<String, RemoteFile>,
+) -> Result<Content, ConfigError> {
     let version = configuration.kubelet_version.as_ref();
     let mut content = Content {
         system: system(configuration),
@@ -158,7 +175,15 @@ fn content(configuration: &Configuration) -> Result<Content, ConfigError> {
     };
     let ignition = &configuration.ignition;
     for file in &ignition.storage.files {
-        content.files.insert(file.path.clone(), self::file(file)?);
+        let path = file.path.clone();
+        match self::file(file)? {
+            (file, None) => {
+                content.files.insert(path, file);
+            }
+            (file, Some(remote)) => {
+                elsewhere.insert(path, RemoteFile { remote, file });
+            }
+        }
     }
     for wish in &ignition.storage.directories {
         let directory = directory(wish)?;
@@ -203,31 +228,27 @@ fn system(configuration: &Configuration) -> SystemWish {
     }
 }
 
-fn file(file: &model::File) -> Result<File, ConfigError> {
+fn file(file: &model::File) -> Result<(File, Option<Remote>), ConfigError> {
     let path = &file.path;
     let read = contents(&file.contents).map_err(|source| ConfigError::Contents {
         path: path.clone(),
         source,
     })?;
-    let content = match read {
-        Contents::Inline(bytes) => bytes,
-        Contents::Remote(remote) => {
-            return Err(ConfigError::Remote {
-                path: path.clone(),
-                url: remote.url,
-            });
-        }
+    let (content, remote) = match read {
+        Contents::Inline(bytes) => (bytes, None),
+        Contents::Remote(remote) => (Vec::new(), Some(remote)),
     };
     let mode = match file.mode {
         None => DEFAULT_FILE_MODE,
         Some(mode) => in_range(path, "mode", mode, 0o7777)?,
     };
-    Ok(File {
+    let file = File {
         content,
         mode,
         user: owner(path, "user.id", &file.user)?,
         group: owner(path, "group.id", &file.group)?,
-    })
+    };
+    Ok((file, remote))
 }
 
 fn directory(directory: &model::Directory) -> Result<Directory, ConfigError> {
@@ -367,9 +388,9 @@ mod tests {
     }
 
     #[test]
-    fn remote_contents_are_refused_by_name() {
+    fn a_file_from_elsewhere_is_in_the_content_once_it_is_filled_in() {
         let digits = "a".repeat(64);
-        let error = read(
+        let mut rendered = read(
             files(json!([{
                 "path": "/etc/x",
                 "contents": {
@@ -379,8 +400,12 @@ mod tests {
             }])),
             json!({}),
         )
-        .unwrap_err();
-        assert!(error.in_full().contains("/etc/x"), "{}", error.in_full());
+        .unwrap();
+        assert!(rendered.content.files.is_empty());
+        rendered.fill("/etc/x", b"x".to_vec());
+        rendered.fill("/etc/other", b"x".to_vec());
+        let files = BTreeMap::from([("/etc/x".to_owned(), File::of_root("x", 0o644))]);
+        assert_eq!(rendered.content.files, files);
     }
 
     #[test]

@@ -9,6 +9,7 @@
 
 use crate::core::{Action, Failure, Memory, Outcome, State, Verdict};
 use crate::host::{Host, HostError};
+use crate::remote;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -148,7 +149,7 @@ pub async fn drop_unnamed_configs(host: &impl Host, memory: &Memory) -> Result<(
             host.discard(&key).await?;
         }
     }
-    Ok(())
+    remote::drop_unnamed(host, memory).await
 }
 
 /// Reads the disruption policy that was last published to this node.

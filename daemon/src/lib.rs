@@ -13,6 +13,7 @@
 //! | [`decide`] | what a config would do to this machine |
 //! | [`host`] | what a machine can do; the only way to it |
 //! | [`journal`] | the state machine's memory on the disk, and the configs that it names |
+//! | `remote` | contents from elsewhere: fetched once, and kept |
 //! | [`shell`] | the daemon as it runs: watch, drive, publish |
 //! | [`work`] | carrying out what the core asks for |
 
@@ -23,6 +24,7 @@ pub mod credential;
 pub mod decide;
 pub mod host;
 pub mod journal;
+mod remote;
 pub mod shell;
 pub mod work;
 

@@ -9,6 +9,7 @@ use crate::core::{Action, Effect, Event, Failure, Order, Proposal};
 use crate::decide::{self, Facts};
 use crate::host::{Host, HostError};
 use crate::journal;
+use crate::remote;
 use api::operator::{MachineConfiguration, StorageOverride};
 use rendering::disruption::Policy;
 use std::future::Future;
@@ -102,7 +103,8 @@ async fn weigh(
 ) -> Result<Proposal, Unprepared> {
     let rules = rules(host, source, offline).await?;
     let new = fetch(host, source, &order.config, offline).await?;
-    let new = read(&order.config, &new)?;
+    let mut new = read(&order.config, &new)?;
+    bring_contents(host, &mut new, offline).await?;
     let old = match on_disk {
         None => None,
         Some(name) => match journal::load_config(host, name).await? {
@@ -121,6 +123,30 @@ async fn weigh(
         capabilities: &facts.capabilities.with_overrides(&rules.overrides),
     })?;
     Ok(proposal)
+}
+
+/// Contents from elsewhere: offline, only those that are kept.
+async fn bring_contents(
+    host: &impl Host,
+    new: &mut Rendered,
+    offline: bool,
+) -> Result<(), Unprepared> {
+    let brought = if offline {
+        let missing = remote::fill(host, new).await?;
+        missing.map_or(Ok(()), |path| Err(no_longer_kept(&path)))
+    } else {
+        remote::bring(host, new).await
+    };
+    brought.map_err(|error| {
+        Unprepared::Failed(Failure::ConfigUnreadable {
+            config: new.configuration.name.clone(),
+            error,
+        })
+    })
+}
+
+fn no_longer_kept(path: &str) -> String {
+    format!("the contents of file {path} are no longer on the disk")
 }
 
 fn read(name: &str, blob: &[u8]) -> Result<Rendered, Failure> {
@@ -215,7 +241,12 @@ async fn kept(host: &impl Host, name: &str) -> Result<Rendered, String> {
     let blob = journal::load_config(host, name).await;
     let blob = blob.map_err(|error| error.in_full())?;
     let blob = blob.ok_or_else(|| format!("config {name} is no longer on the disk"))?;
-    read(name, &blob).map_err(|failure| failure.to_string())
+    let mut rendered = read(name, &blob).map_err(|failure| failure.to_string())?;
+    let missing = remote::fill(host, &mut rendered).await;
+    match missing.map_err(|error| error.in_full())? {
+        None => Ok(rendered),
+        Some(path) => Err(no_longer_kept(&path)),
+    }
 }
 
 async fn apply_config(

@@ -37,6 +37,25 @@ pub struct Remote {
     pub gzip: bool,
 }
 
+impl Remote {
+    /// The contents, from what was fetched: unpacked where it is packed, and compared with the hash.
+    ///
+    /// # Errors
+    /// It is not what the config names.
+    pub fn contents(&self, fetched: Vec<u8>) -> Result<Vec<u8>, ContentsError> {
+        let bytes = if self.gzip {
+            unpack(&fetched)?
+        } else {
+            fetched
+        };
+        if self.hash.fits(&bytes) {
+            Ok(bytes)
+        } else {
+            Err(ContentsError::Mismatch)
+        }
+    }
+}
+
 /// A hash as Ignition writes it, `sha256-<hex>` or `sha512-<hex>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hash {
@@ -154,6 +173,13 @@ impl Hash {
         }
     }
 
+    /// Its digits, which no other kind of hash has as many of.
+    pub fn digits(&self) -> &str {
+        match self {
+            Hash::Sha256(digits) | Hash::Sha512(digits) => digits,
+        }
+    }
+
     /// Whether bytes have this hash.
     pub fn fits(&self, bytes: &[u8]) -> bool {
         match self {
@@ -240,6 +266,26 @@ mod tests {
             contents(&verified),
             Err(ContentsError::Scheme { .. })
         ));
+    }
+
+    #[test]
+    fn fetched_contents_are_unpacked_and_compared_with_the_hash() {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(b"a").unwrap();
+        let packed = encoder.finish().unwrap();
+        let right = "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb";
+        let remote = |gzip| Remote {
+            url: "https://example.com/a".to_owned(),
+            hash: Hash::Sha256(right.to_owned()),
+            gzip,
+        };
+        assert_eq!(remote(true).contents(packed.clone()), Ok(b"a".to_vec()));
+        assert_eq!(remote(false).contents(b"a".to_vec()), Ok(b"a".to_vec()));
+        assert_eq!(remote(false).contents(packed), Err(ContentsError::Mismatch));
+        assert_eq!(
+            remote(true).contents(b"a".to_vec()),
+            Err(ContentsError::Gzip)
+        );
     }
 
     #[test]

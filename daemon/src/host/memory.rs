@@ -96,6 +96,7 @@ struct Machine {
     dead: bool,
     kubelet_answers: bool,
     refuse: BTreeSet<String>,
+    web: BTreeMap<String, Vec<u8>>,
     log: Vec<String>,
 }
 
@@ -133,6 +134,7 @@ impl MemoryHost {
             dead: false,
             kubelet_answers: true,
             refuse: BTreeSet::new(),
+            web: BTreeMap::new(),
             log: Vec::new(),
         })))
     }
@@ -187,6 +189,15 @@ impl MemoryHost {
     /// Ends a refusal.
     pub fn allow(&self, subject: &str) {
         self.machine().refuse.remove(subject);
+    }
+
+    /// Puts something at a URL from now on, or takes it away.
+    pub fn publish(&self, url: &str, content: Option<&[u8]>) {
+        let web = &mut self.machine().web;
+        match content {
+            Some(content) => web.insert(url.into(), content.into()),
+            None => web.remove(url),
+        };
     }
 
     /// Whether the kubelet answers from now on.
@@ -377,6 +388,11 @@ impl Host for MemoryHost {
         self.change("stage", "system", |machine| {
             machine.disk.next = system.clone();
         })
+    }
+
+    async fn fetch(&self, url: &str) -> Result<Vec<u8>, HostError> {
+        let found = self.read(|machine| machine.web.get(url).cloned())?;
+        found.ok_or_else(|| HostError::new("fetch", url, "nothing is there"))
     }
 
     async fn kubelet_version(&self) -> Result<Option<String>, HostError> {

@@ -149,6 +149,13 @@ pub trait Host: Send + Sync + 'static {
     /// ([`HostFacts`] says so beforehand), an error, and nothing is changed.
     fn stage_system(&self, system: &System) -> impl Future<Output = Result<(), HostError>> + Send;
 
+    /// What lies at `url`, over https; compared with its hash by whoever asks. Bounded in size and in time, tries and
+    /// waits included.
+    fn fetch(&self, url: &str) -> impl Future<Output = Result<Vec<u8>, HostError>> + Send {
+        let hint = "this machine's backend fetches nothing; give the contents inline";
+        std::future::ready(Err(HostError::new("fetch", url, hint)))
+    }
+
     /// The version of the kubelet that is installed, such as `1.33.4`, without a leading `v`.
     fn kubelet_version(&self) -> impl Future<Output = Result<Option<String>, HostError>> + Send;
 

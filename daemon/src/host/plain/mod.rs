@@ -16,6 +16,7 @@
 //! | `units`, `unit_name`, `install`, `preset` | how units start at boot |
 //! | `manager`, `systemd` | what runs now; reboot |
 //! | `facts`, `watch` | what the machine says of itself, and when it changes |
+//! | `fetch` | contents over https |
 //! | `health` | the kubelet's own health question |
 //! | `state` | the daemon's own directory |
 //! | `root` | single files below a root, for those who put the daemon there |
@@ -23,6 +24,7 @@
 mod accounts;
 mod disk;
 mod facts;
+mod fetch;
 mod files;
 mod health;
 mod install;
@@ -323,6 +325,10 @@ impl<M: ServiceManager> Host for PlainHost<M> {
 
     async fn stage_system(&self, _system: &System) -> Result<(), HostError> {
         Err(beyond("stage", "the next boot's system"))
+    }
+
+    async fn fetch(&self, url: &str) -> Result<Vec<u8>, HostError> {
+        fetch::fetch(url, fetch::trusted()).await
     }
 
     async fn kubelet_version(&self) -> Result<Option<String>, HostError> {

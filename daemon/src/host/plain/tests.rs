@@ -1,6 +1,7 @@
 //! What only a machine with a file system can be asked, on a root of its own. All of it runs as root, as the daemon does.
 
 mod disk;
+mod fetch;
 mod systemctl;
 mod systemd;
 
