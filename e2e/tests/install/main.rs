@@ -7,6 +7,7 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod credential;
 mod orders;
 mod support;
 mod thief;
