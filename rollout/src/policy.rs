@@ -55,6 +55,8 @@ pub struct PoolPolicy {
     pub never_ready_counts: bool,
     /// Whether `NodeDegraded` is worded and counted as in the reference, by MachineConfigNodes.
     pub reference_degraded: bool,
+    /// Whether a pool without nodes is updated though it was never rendered, as in the reference.
+    pub empty_is_updated: bool,
     /// What guards the control plane.
     pub control_plane: ControlPlanePolicy,
     /// What the kubelet part of a config waits for on package-mode nodes; `None`: it does not wait.
@@ -158,6 +160,7 @@ impl Default for PoolPolicy {
             untouched_counts: false,
             never_ready_counts: false,
             reference_degraded: false,
+            empty_is_updated: false,
             control_plane: ControlPlanePolicy::default(),
             kubelet_gate: Some(KubeletGate::default()),
             drain: DrainPolicy::default(),
@@ -227,6 +230,7 @@ impl Policy {
             untouched_counts: true,
             never_ready_counts: true,
             reference_degraded: true,
+            empty_is_updated: true,
             control_plane: ControlPlanePolicy {
                 external_etcd: true,
                 max_unavailable: None,

@@ -64,7 +64,8 @@ pub fn pool_status(
     let ready = count(&|node| is_updated(node) && node.is_ready());
     let unavailable = count(&|node| budget::is_unavailable(node, policy));
     let degraded = count(&NodeView::says_failed);
-    let all_updated = updated == machines && ready == machines && unavailable == 0;
+    let has_target = pool.target.is_some() || policy.empty_is_updated;
+    let all_updated = has_target && updated == machines && ready == machines && unavailable == 0;
 
     let mut conditions = Conditions {
         all: pool.conditions.clone(),

@@ -48,6 +48,20 @@ fn a_pool_is_updated_when_all_have_the_target_and_are_there() {
 }
 
 #[test]
+fn a_pool_that_was_never_rendered_is_not_updated_though_it_has_no_node() {
+    let fleet = fleet().worker(|pool| pool.target = None);
+
+    let status = status(&fleet);
+
+    let updating = condition(&status.conditions, "Updating");
+    assert!(!condition(&status.conditions, "Updated").is_true());
+    assert_eq!(
+        (updating.is_true(), updating.message.as_str()),
+        (true, "The first MachineConfig is being rendered")
+    );
+}
+
+#[test]
 fn a_pool_keeps_its_former_configuration_while_a_part_is_withheld() {
     let fleet = fleet()
         .config("mix", ("k33", "r2"), None)
