@@ -7,11 +7,17 @@ use kube_derive::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Most holders of one ledger.
+/// With this many holders no further slot is granted.
 ///
-/// etcd refuses objects above 1.5 MiB; a holder with long names and its JSON takes some 200 bytes,
-/// so this many stay below it with room for metadata. Nobody has this many nodes away at a time.
+/// Nobody has this many nodes away at a time, and what is rebuilt from Nodes still finds room above it.
 pub const HOLDERS_LIMIT: usize = 6000;
+
+/// Most holders that one ledger has room for; the schema's bound.
+///
+/// Above [`HOLDERS_LIMIT`], because holders that are rebuilt from their Nodes are recorded though nothing is granted any
+/// more. etcd refuses objects above 1.5 MiB, and a holder with long names and its JSON takes some 200 bytes: so many stay
+/// below it, with room for metadata.
+pub const HOLDERS_RECORDED_MAX: usize = 7500;
 
 /// Who holds a slot, over all pools.
 #[derive(
@@ -41,7 +47,7 @@ pub const HOLDERS_LIMIT: usize = 6000;
 #[serde(deny_unknown_fields)]
 pub struct SlotLedgerSpec {
     /// Nodes with a slot, in the order of their names.
-    #[schemars(length(max = HOLDERS_LIMIT), extend("x-kubernetes-list-type" = "atomic"))]
+    #[schemars(length(max = HOLDERS_RECORDED_MAX), extend("x-kubernetes-list-type" = "atomic"))]
     pub holders: Vec<Holder>,
 }
 

@@ -8,7 +8,7 @@ mod ledger;
 mod policy;
 mod selector;
 
-pub use ledger::{HOLDERS_LIMIT, Holder, SlotLedger, SlotLedgerSpec};
+pub use ledger::{HOLDERS_LIMIT, HOLDERS_RECORDED_MAX, Holder, SlotLedger, SlotLedgerSpec};
 pub use policy::{
     ControlPlanePolicy, DrainPolicy, FirstApproval, KubeletGate, MachinePackages, OnDrainTimeout,
     RolloutPolicy, RolloutPolicySpec, RolloutPolicyStatus,

@@ -40,7 +40,13 @@ fn judge_ledger(
             Breach::LedgerNotSwapped,
         );
     }
-    if next.holders.len() > api::windlass::HOLDERS_LIMIT {
+    let grants = assigns.values().any(|assign| assign.slot == Slot::Granted);
+    let most = if grants {
+        api::windlass::HOLDERS_LIMIT
+    } else {
+        api::windlass::HOLDERS_RECORDED_MAX
+    };
+    if next.holders.len() > most {
         note(
             violations,
             Promise::Budget,
@@ -81,7 +87,7 @@ fn judge_returns(facts: &Facts<'_>, plan: &Plan, violations: &mut Violations) {
         .map(|(holder, why)| (&holder.node, *why))
         .collect();
     let next = &plan.ledger.next;
-    let full = next.holders.len() >= api::windlass::HOLDERS_LIMIT;
+    let full = next.holders.len() >= api::windlass::HOLDERS_RECORDED_MAX;
     let recorded: &Ledger = &facts.snapshot.ledger.clone().unwrap_or_default();
     let all: BTreeSet<&NodeName> = facts
         .holders

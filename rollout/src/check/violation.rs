@@ -170,7 +170,9 @@ impl fmt::Display for Breach {
                 )
             }
             Self::LedgerUnread => f.write_str("a slot is granted though the ledger was not read"),
-            Self::LedgerOverflow => f.write_str("the next ledger has more holders than fit"),
+            Self::LedgerOverflow => f.write_str(
+                "the next ledger has more holders than may be granted a slot, or than fit",
+            ),
             Self::LedgerNotSwapped => {
                 f.write_str("the next ledger differs, and is not to be swapped")
             }

@@ -13,7 +13,7 @@ use crate::membership::{self, Membership, Place};
 use crate::names::{ConfigName, Intent, NodeName, PoolName};
 use crate::policy::Policy;
 use crate::snapshot::{Holder, Ledger, NodeView, Snapshot};
-use api::windlass::HOLDERS_LIMIT;
+use api::windlass::{HOLDERS_LIMIT, HOLDERS_RECORDED_MAX};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -209,7 +209,7 @@ impl<'a> Round<'a> {
         self.plane.give_back(&node.name, node.is_ready());
     }
 
-    /// Whether another holder would still fit into the ledger.
+    /// Whether so many hold a slot that no other is granted.
     pub(super) fn ledger_is_full(&self) -> bool {
         self.holdings.len() >= HOLDERS_LIMIT
     }
@@ -266,9 +266,10 @@ fn next_ledger(
     for (name, Holding { holder, .. }) in known {
         next.holders.insert(name, holder);
     }
-    // Beyond the limit a rebuilt holder still counts in every round; it only is not written down.
+    // A rebuilt holder is recorded above the limit of grants too: a record that is lost later makes us more careful. What
+    // no object has room for counts in every round all the same; written down, it would have the whole ledger refused.
     for (name, Holding { holder, .. }) in rebuilt {
-        if next.holders.len() < HOLDERS_LIMIT {
+        if next.holders.len() < HOLDERS_RECORDED_MAX {
             recorded.push(name.clone());
             next.holders.insert(name, holder);
         }

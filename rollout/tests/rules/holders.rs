@@ -3,7 +3,7 @@
 use crate::fleet::{Read, Told, ago, config, fleet, node, record};
 use rollout::names::{BootId, Intent};
 use rollout::plan::{Returned, Slot};
-use rollout::snapshot::{AssignRequest, NodeState, NodeView};
+use rollout::snapshot::{AssignRequest, MaxUnavailable, NodeState, NodeView};
 
 fn through(name: &str) -> NodeView {
     node(name).done("new").with(|node| {
@@ -299,4 +299,39 @@ fn a_node_whose_drain_was_given_up_goes_after_the_others() {
     let fleet = fleet().node(tried).done(&["b"], "old");
 
     assert_eq!(fleet.plan().given(), ["b: new"]);
+}
+
+#[test]
+fn rebuilt_holders_are_recorded_above_the_limit_and_stop_grants() {
+    let holders = api::windlass::HOLDERS_LIMIT + 1;
+    let names: Vec<String> = (0..holders).map(|at| format!("n{at:05}")).collect();
+    let mut fleet = fleet().done(&["waits"], "old").worker(|pool| {
+        pool.max_unavailable = MaxUnavailable::Number(i64::try_from(holders + 1).unwrap());
+    });
+    for name in &names {
+        fleet = fleet.node(node(name).on_the_way("old", "new"));
+    }
+
+    let plan = fleet.plan();
+
+    assert_eq!(plan.ledger.recorded.len(), holders);
+    assert_eq!(plan.ledger.next.holders.len(), holders);
+    assert_eq!(plan.why("waits"), "LedgerFull");
+}
+
+#[test]
+fn rebuilt_holders_that_no_object_has_room_for_are_counted_and_not_written() {
+    let holders = api::windlass::HOLDERS_RECORDED_MAX + 1;
+    let mut fleet = fleet();
+    for at in 0..holders {
+        fleet = fleet.node(node(&format!("n{at:05}")).on_the_way("old", "new"));
+    }
+
+    let plan = fleet.plan();
+
+    assert_eq!(
+        plan.ledger.next.holders.len(),
+        api::windlass::HOLDERS_RECORDED_MAX
+    );
+    assert_eq!(plan.why("n07500"), "InFlight");
 }

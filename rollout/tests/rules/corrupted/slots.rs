@@ -109,23 +109,36 @@ fn a_grant_without_a_ledger_is_seen() {
     sees(&violations, Promise::Budget, &Breach::LedgerUnread);
 }
 
+fn crowd(plan: &mut Plan, holders: usize) {
+    for at in 0..holders {
+        let name = format!("n{at}");
+        let holder = Holder {
+            node: name.as_str().into(),
+            uid: "u".into(),
+            pool: "worker".into(),
+            intent: Intent(1),
+            config: config("new"),
+        };
+        plan.ledger.next.holders.insert(name.into(), holder);
+    }
+}
+
 #[test]
 fn too_many_holders_for_one_object_are_seen() {
     let fleet = fleet();
 
     let violations = judged(&fleet, |plan| {
-        for at in 0..=api::windlass::HOLDERS_LIMIT {
-            let name = format!("n{at}");
-            let holder = Holder {
-                node: name.as_str().into(),
-                uid: "u".into(),
-                pool: "worker".into(),
-                intent: Intent(1),
-                config: config("new"),
-            };
-            plan.ledger.next.holders.insert(name.into(), holder);
-        }
+        crowd(plan, api::windlass::HOLDERS_RECORDED_MAX + 1);
     });
+
+    sees(&violations, Promise::Budget, &Breach::LedgerOverflow);
+}
+
+#[test]
+fn a_grant_above_the_limit_of_holders_is_seen() {
+    let fleet = fleet().done(&["a"], "old");
+
+    let violations = judged(&fleet, |plan| crowd(plan, api::windlass::HOLDERS_LIMIT));
 
     sees(&violations, Promise::Budget, &Breach::LedgerOverflow);
 }
