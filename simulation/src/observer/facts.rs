@@ -81,10 +81,62 @@ impl NodeFacts {
     }
 }
 
+/// What a selector demands of one label.
+#[derive(Clone, Debug, PartialEq)]
+enum Demand {
+    /// There, with one of these values.
+    In(String, Vec<String>),
+    /// Not there, or with another value.
+    NotIn(String, Vec<String>),
+    Exists(String),
+    DoesNotExist(String),
+    /// No operator that there is: no node can meet it.
+    Unreadable,
+}
+
+impl Demand {
+    fn holds(&self, labels: &BTreeMap<String, String>) -> bool {
+        match self {
+            Self::In(key, values) => labels.get(key).is_some_and(|value| values.contains(value)),
+            Self::NotIn(key, values) => labels.get(key).is_none_or(|value| !values.contains(value)),
+            Self::Exists(key) => labels.contains_key(key),
+            Self::DoesNotExist(key) => !labels.contains_key(key),
+            Self::Unreadable => false,
+        }
+    }
+}
+
+/// All that a label selector demands.
+fn demands(selector: Option<&Value>) -> Vec<Demand> {
+    let part = |name: &str| selector.and_then(|selector| selector.get(name));
+    let labels = strings(part("matchLabels")).into_iter();
+    let labels = labels.map(|(key, value)| Demand::In(key, vec![value]));
+    let expressions = part("matchExpressions").and_then(Value::as_array);
+    let expressions = expressions.into_iter().flatten().map(|expression| {
+        let key = text(expression.get("key"));
+        let values = expression.get("values").and_then(Value::as_array);
+        let values = || {
+            values
+                .into_iter()
+                .flatten()
+                .map(|one| text(Some(one)))
+                .collect()
+        };
+        match text(expression.get("operator")).as_str() {
+            "In" => Demand::In(key, values()),
+            "NotIn" => Demand::NotIn(key, values()),
+            "Exists" => Demand::Exists(key),
+            "DoesNotExist" => Demand::DoesNotExist(key),
+            _ => Demand::Unreadable,
+        }
+    });
+    labels.chain(expressions).collect()
+}
+
 /// A MachineConfigPool, as far as a promise is about it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct PoolFacts {
-    selector: BTreeMap<String, String>,
+    selector: Vec<Demand>,
     max_unavailable: Option<Value>,
     /// The rendered config that its nodes shall have.
     pub(super) target: String,
@@ -104,7 +156,7 @@ impl PoolFacts {
             "unavailableMachineCount",
         ];
         Self {
-            selector: strings(object.pointer("/spec/nodeSelector/matchLabels")),
+            selector: demands(object.pointer("/spec/nodeSelector")),
             max_unavailable: object.pointer("/spec/maxUnavailable").cloned(),
             target: text(object.pointer("/spec/configuration/name")),
             reached: text(object.pointer("/status/configuration/name")),
@@ -126,11 +178,7 @@ impl PoolFacts {
 
     /// Whether its selector matches a node with `labels`; an empty selector matches nothing.
     pub(super) fn selects(&self, labels: &BTreeMap<String, String>) -> bool {
-        !self.selector.is_empty()
-            && self
-                .selector
-                .iter()
-                .all(|(key, value)| labels.get(key) == Some(value))
+        !self.selector.is_empty() && self.selector.iter().all(|demand| demand.holds(labels))
     }
 
     /// How many of `nodes` nodes may be away. Zero, and zero percent, mean none; a positive percentage is at least one.
@@ -228,5 +276,55 @@ mod tests {
             .into();
 
         assert_eq!(primary_pool(&pools, &labels), Some("gpu"));
+    }
+
+    #[test]
+    fn a_pool_selects_by_each_kind_of_expression() {
+        let nodes = [
+            ("zone a", json!({"zone": "a"})),
+            ("zone b", json!({"zone": "b"})),
+            ("nowhere", json!({"old": ""})),
+        ];
+        let selected = |expression: Value| -> Vec<&str> {
+            let selector = json!({ "matchExpressions": [expression] });
+            let pool = PoolFacts::read(&json!({ "spec": { "nodeSelector": selector } }));
+            let nodes = nodes.iter();
+            nodes
+                .filter(|(_, labels)| pool.selects(&strings(Some(labels))))
+                .map(|(name, _)| *name)
+                .collect()
+        };
+
+        let answers = [
+            selected(json!({"key": "zone", "operator": "In", "values": ["a", "c"]})),
+            selected(json!({"key": "zone", "operator": "NotIn", "values": ["a"]})),
+            selected(json!({"key": "zone", "operator": "Exists"})),
+            selected(json!({"key": "zone", "operator": "DoesNotExist"})),
+            selected(json!({"key": "zone", "operator": "Near", "values": ["a"]})),
+        ];
+
+        assert_eq!(
+            answers,
+            [
+                vec!["zone a"],
+                vec!["zone b", "nowhere"],
+                vec!["zone a", "zone b"],
+                vec!["nowhere"],
+                vec![]
+            ]
+        );
+    }
+
+    #[test]
+    fn a_pool_selects_what_meets_labels_and_expressions() {
+        let pool = PoolFacts::read(&json!({ "spec": { "nodeSelector": {
+            "matchLabels": {"role": "gpu"},
+            "matchExpressions": [{"key": "zone", "operator": "Exists"}],
+        }}}));
+        let selects = |labels: Value| pool.selects(&strings(Some(&labels)));
+
+        assert!(selects(json!({"role": "gpu", "zone": "a"})));
+        assert!(!selects(json!({"role": "gpu"})));
+        assert!(!selects(json!({"zone": "a"})));
     }
 }
