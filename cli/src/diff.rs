@@ -106,14 +106,12 @@ fn sides(inputs: &Inputs, pool: Option<&str>, path: &Path) -> Result<Vec<Side>> 
         }]);
     }
     let mut sides = Vec::new();
-    for (name, configs) in inputs.by_pool()? {
-        if pool.is_none_or(|wanted| wanted == name) {
-            let rendered = render_pool(&name, &configs)?;
-            sides.push(Side {
-                pool: Some(name),
-                config: Configuration::read(&rendered.config)?,
-            });
-        }
+    for (name, configs) in inputs.by_pool(pool)? {
+        let rendered = render_pool(&name, &configs)?;
+        sides.push(Side {
+            pool: Some(name),
+            config: Configuration::read(&rendered.config)?,
+        });
     }
     if sides.is_empty() {
         bail!("nothing to compare lies in {}", path.display());

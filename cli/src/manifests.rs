@@ -2,8 +2,12 @@
 //!
 //! # Guarantees
 //! Every document that cannot be read is named with file and position. Folders are read in the order of their paths,
-//! so the same folder gives the same result everywhere. Kinds that the caller does not ask for are left alone.
+//! so the same folder gives the same result everywhere. Of two documents for one object both are named, and none is
+//! taken; a field that the kind does not have is named, for it would silently do nothing. Kinds that the caller does not
+//! ask for are left alone.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -35,10 +39,50 @@ impl Manifest {
         self.value["metadata"]["name"].as_str().unwrap_or_default()
     }
 
-    /// The document as a kind of ours.
+    /// The document as a kind of ours; fields that the kind does not have are refused.
     pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_value(self.value.clone())
-            .with_context(|| format!("reading {} {} in {}", self.kind(), self.name(), self.at))
+        let mut unknown = Vec::new();
+        let read = serde_ignored::deserialize(&self.value, |path| {
+            // A field that may be absent is a step of its own in the path.
+            let path = path.to_string().replace(".?", "");
+            // A type knows what kind it is; and what a cluster said in a status is no wish that could be lost.
+            let is_lost =
+                !["apiVersion", "kind"].contains(&path.as_str()) && !path.starts_with("status.");
+            if is_lost {
+                unknown.push(path);
+            }
+        })
+        .with_context(|| format!("reading {self}"))?;
+        if !unknown.is_empty() {
+            bail!(
+                "reading {self}: {} has no field {}; correct or remove it",
+                self.kind(),
+                unknown.join(", ")
+            );
+        }
+        Ok(read)
+    }
+
+    /// What makes it the same object as another document: group, kind, namespace and name.
+    fn identity(&self) -> (String, String, String, String) {
+        let of = |pointer: &str| {
+            let text = self.value.pointer(pointer).and_then(Value::as_str);
+            text.unwrap_or_default().to_owned()
+        };
+        let version = of("/apiVersion");
+        let group = version.split_once('/').map_or("", |(group, _)| group);
+        (
+            group.to_owned(),
+            of("/kind"),
+            of("/metadata/namespace"),
+            of("/metadata/name"),
+        )
+    }
+}
+
+impl fmt::Display for Manifest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} in {}", self.kind(), self.name(), self.at)
     }
 }
 
@@ -49,7 +93,7 @@ pub(crate) fn load(path: &Path) -> Result<Vec<Manifest>> {
         std::io::stdin()
             .read_to_string(&mut text)
             .context("reading manifests from standard input")?;
-        return documents("standard input", &text);
+        return each_once(documents("standard input", &text)?);
     }
     let mut files = Vec::new();
     collect(path, 0, &mut files)?;
@@ -65,6 +109,17 @@ pub(crate) fn load(path: &Path) -> Result<Vec<Manifest>> {
             "no manifest (.yaml, .yml, .json) lies in {}",
             path.display()
         );
+    }
+    each_once(manifests)
+}
+
+/// The manifests, if no two are of one object.
+fn each_once(manifests: Vec<Manifest>) -> Result<Vec<Manifest>> {
+    let mut seen = BTreeMap::new();
+    for manifest in &manifests {
+        if let Some(first) = seen.insert(manifest.identity(), &manifest.at) {
+            bail!("{manifest} is in {first} already: keep one of them");
+        }
     }
     Ok(manifests)
 }
@@ -137,6 +192,47 @@ mod tests {
 
         let names: Vec<&str> = manifests.iter().map(Manifest::name).collect();
         assert_eq!(names, ["one", "two"]);
+    }
+
+    fn only(text: &str) -> Manifest {
+        documents("some.yaml", text).unwrap().remove(0)
+    }
+
+    #[test]
+    fn a_field_that_the_kind_does_not_have_is_refused_by_its_path() {
+        let config = only(
+            "kind: MachineConfig\nmetadata: {name: one, labelz: {}}\nspec: {kernelArgumentz: [a]}\n",
+        );
+        let pool = only(
+            "kind: MachineConfigPool\nmetadata: {name: two}\nspec:\n  maxUnavailble: 2\n  \
+             nodeSelector: {matchLabelz: {a: b}}\nstatus: {newer: 1}\nspecc: {}\n",
+        );
+
+        let config = config.read::<api::MachineConfig>().unwrap_err();
+        let pool = pool.read::<api::MachineConfigPool>().unwrap_err();
+
+        assert_eq!(
+            [config.to_string(), pool.to_string()],
+            [
+                "reading MachineConfig one in some.yaml, document 1: MachineConfig has no field metadata.labelz, \
+                 spec.kernelArgumentz; correct or remove it",
+                "reading MachineConfigPool two in some.yaml, document 1: MachineConfigPool has no field \
+                 spec.maxUnavailble, spec.nodeSelector.matchLabelz, specc; correct or remove it"
+            ]
+        );
+    }
+
+    #[test]
+    fn of_two_documents_for_one_object_both_places_are_named() {
+        let text = "kind: A\nmetadata: {name: one}\n---\nkind: B\nmetadata: {name: one}\n---\n\
+                    kind: A\nmetadata: {name: one}\n";
+
+        let error = each_once(documents("some.yaml", text).unwrap()).unwrap_err();
+
+        assert_eq!(
+            error.to_string(),
+            "A one in some.yaml, document 3 is in some.yaml, document 1 already: keep one of them"
+        );
     }
 
     #[test]

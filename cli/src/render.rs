@@ -23,12 +23,9 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     let inputs = Inputs::load(&args.dir)?;
-    let mut pools = inputs.by_pool()?;
-    if let Some(wanted) = &args.pool {
-        pools.retain(|name, _| name == wanted);
-        if pools.is_empty() {
-            bail!("no pool is called {wanted} in {}", args.dir.display());
-        }
+    let pools = inputs.by_pool(args.pool.as_deref())?;
+    if let Some(wanted) = args.pool.as_ref().filter(|_| pools.is_empty()) {
+        bail!("no pool is called {wanted} in {}", args.dir.display());
     }
     let mut shown = Vec::new();
     for (pool, configs) in pools {

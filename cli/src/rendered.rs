@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use api::names::label::ROLE;
 use api::{MachineConfig, MachineConfigPool, MachineConfiguration};
+use controller::render::inputs::selected;
 use kube::ResourceExt as _;
-use kube::core::{Selector, SelectorExt as _};
 use rendering::merge::{Images, Rules};
 use rendering::render::{Rendered, render};
 
@@ -45,32 +45,25 @@ impl Inputs {
         Ok(inputs)
     }
 
-    /// The machine configs of each pool. Without pools among the manifests, each role is one, and every role but
-    /// the control plane's inherits the workers' (machine-config.md 2.2).
-    pub(crate) fn by_pool(&self) -> Result<BTreeMap<String, Vec<&MachineConfig>>> {
-        let sources = self
-            .machine_configs
-            .iter()
-            .filter(|config| !is_rendered(config));
+    /// The machine configs of each pool, or of the one that is `wanted`; what the controller refuses to select from is
+    /// refused here. Without pools among the manifests, each role is one, and every role but the control plane's inherits
+    /// the workers' (machine-config.md 2.2).
+    pub(crate) fn by_pool(
+        &self,
+        wanted: Option<&str>,
+    ) -> Result<BTreeMap<String, Vec<&MachineConfig>>> {
+        let is_wanted = |name: &str| wanted.is_none_or(|wanted| wanted == name);
         if self.pools.is_empty() {
-            return Ok(self.by_role());
+            let mut by_role = self.by_role();
+            by_role.retain(|name, _| is_wanted(name));
+            return Ok(by_role);
         }
         let mut by_pool = BTreeMap::new();
         for pool in &self.pools {
             let name = pool.name_any();
-            let Some(selector) = pool.spec.machine_config_selector.clone() else {
-                bail!(
-                    "MachineConfigPool {name} has no spec.machineConfigSelector, so it selects no machine config"
-                );
-            };
-            let selector = Selector::try_from(selector).with_context(|| {
-                format!("reading spec.machineConfigSelector of MachineConfigPool {name}")
-            })?;
-            let selected = sources
-                .clone()
-                .filter(|config| selector.matches(config.labels()))
-                .collect();
-            by_pool.insert(name, selected);
+            if is_wanted(&name) {
+                by_pool.insert(name, selected(pool, self.machine_configs.iter())?);
+            }
         }
         Ok(by_pool)
     }
