@@ -23,7 +23,8 @@ pub(crate) fn print_json(value: &impl Serialize) -> Result<()> {
 
 /// Prints text as it is. A reader that has gone away (`| head`) is no error.
 pub(crate) fn print_text(text: &str) -> Result<()> {
-    match io::stdout().lock().write_all(text.as_bytes()) {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written.context("writing the answer to standard output"),
     }

@@ -2,7 +2,8 @@
 //!
 //! # Guarantees
 //! The exit status is 0 only if every chapter that was told passed, all nodes converged and the observer, which shares
-//! no code with the planner, saw no promise broken. With `-o json` standard output carries one object and nothing else.
+//! no code with the planner, saw no promise broken. With `-o json` standard output carries one object and nothing else. The verdict is told before
+//! anything is held open.
 //! # Not here
 //! The cluster itself: `simulation::fleet`. What a chapter asks of it: `chapters`.
 
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use simulation::pace::Pace;
+use tokio::signal::unix::{SignalKind, signal};
 
 use self::chapters::{CHAPTERS, Chapter};
 use self::progress::Teller;
@@ -31,12 +33,12 @@ pub(crate) struct Args {
     #[arg(long)]
     list: bool,
     /// Tell only this chapter, by its number
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", conflicts_with = "manifests")]
     chapter: Option<usize>,
     /// How fast machines are: seconds, or the minutes of real ones
     #[arg(long, default_value_t, value_enum)]
     pace: PaceChoice,
-    /// Keep the cluster up afterwards, until Ctrl-C
+    /// Keep the cluster up after the verdict, until Ctrl-C or SIGTERM
     #[arg(long)]
     hold: bool,
     /// The form of the verdict
@@ -45,7 +47,7 @@ pub(crate) struct Args {
     /// Your own manifests (file or folder) in the place of the story
     #[arg(long, value_name = "DIR")]
     manifests: Option<PathBuf>,
-    /// Your own fleet, as YAML
+    /// Your own fleet, as YAML; needs --manifests, because the story is about the built-in one
     #[arg(long, value_name = "FILE")]
     fleet: Option<PathBuf>,
     /// Leave the first rendered config of each pool to be approved by you
@@ -95,16 +97,18 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             .collect();
         return print_text(&lines.concat());
     }
+    if args.fleet.is_some() && args.manifests.is_none() {
+        bail!(
+            "--fleet describes machines and pools of your own, and the story is about those of the built-in fleet: \
+             give --manifests with the MachineConfigs for your pools, too"
+        );
+    }
     let chapters = chosen(args)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("starting the runtime of the demo")?;
     let verdict = runtime.block_on(tell(args, &chapters))?;
-    match args.output {
-        Output::Json => print_json(&verdict)?,
-        Output::Text => print_text(&verdict.to_string())?,
-    }
     if !verdict.is_clean() {
         bail!("the demo did not end as it should: {}", verdict.complaint());
     }
@@ -152,14 +156,27 @@ async fn tell(args: &Args, chapters: &[&'static Chapter]) -> Result<Verdict> {
         never = progress::show(&stage) => match never {},
     };
     let verdict = Verdict::new(stage.fleet(), told);
+    let shown = show(args, &stage, &verdict).await;
+    stage.close().await;
+    shown.map(|()| verdict)
+}
+
+/// Tells the verdict, and then holds the cluster for as long as it is wanted.
+async fn show(args: &Args, stage: &Stage, verdict: &Verdict) -> Result<()> {
+    // Listened for before the verdict is out: who reads it may end the demo at once.
+    let mut told = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    match args.output {
+        Output::Json => print_json(verdict)?,
+        Output::Text => print_text(&verdict.to_string())?,
+    }
     if args.hold {
         stage.teller().say("the cluster stays up; Ctrl-C ends it");
-        tokio::signal::ctrl_c()
-            .await
-            .context("waiting for Ctrl-C")?;
+        tokio::select! {
+            pressed = tokio::signal::ctrl_c() => pressed.context("listening for Ctrl-C")?,
+            _ = told.recv() => {}
+        }
     }
-    stage.close().await;
-    Ok(verdict)
+    Ok(())
 }
 
 /// First contact, then the chapters.

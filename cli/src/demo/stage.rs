@@ -2,18 +2,22 @@
 //!
 //! Waiting looks at the server's store after each change of it; the cluster itself never waits for the story.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use api::conditions::pool as types;
 use api::names::pool;
 use kube::Client;
-use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube::api::{Api, DynamicObject, Patch, PatchParams, ValidationDirective};
 use kube::core::GroupVersionKind;
 use kube::discovery::{self, Scope};
 use serde_json::{Value, json};
 use simulation::faults::Faults;
 use simulation::fleet::{Description, Fleet, Programs, Setup};
+use simulation::observer::Observer;
 use simulation::pace::Pace;
 use simulation::server::http::{Listener, listen};
 use simulation::server::observe::Observer as Store;
@@ -46,6 +50,12 @@ pub(crate) const NODES: &str = "nodes";
 pub(crate) const POOLS: &str = "machineconfigpools.machineconfiguration.openshift.io";
 pub(crate) const MACHINE_CONFIG_NODES: &str =
     "machineconfignodes.machineconfiguration.openshift.io";
+
+/// The hold of nodes whose pool's first config is not approved.
+const AWAITING_APPROVAL: &str = "AwaitingFirstApproval";
+
+/// Holds that say nothing yet of a pool's target: it is not rendered, or no slot could be counted.
+const TOO_EARLY: [&str; 3] = ["NoTarget", "RenderDegraded", "LedgerUnread"];
 
 /// The name under which the demo writes, as a person would.
 const PERSON: &str = "demo";
@@ -139,33 +149,82 @@ impl Stage {
         ));
     }
 
-    /// First contact: applies what the fleet begins with, and approves it for every pool.
+    /// First contact: applies what the fleet begins with, and approves it for every pool whose nodes wait for that.
     pub(crate) async fn begin(&self, first: &[Manifest], approve: bool) -> Result<()> {
         self.teller
             .title("first contact: nodes that never had a config");
         for manifest in first {
             self.apply(manifest).await?;
         }
-        let pools = self.pools();
-        let waiting = "AwaitingFirstApproval";
-        self.until("every node's first config waits for approval", |stage| {
-            stage.held_for(waiting).len() == stage.store.list(NODES).len()
-        })
+        self.until_seen(
+            "every node that is in a pool has an answer",
+            |stage, seen| {
+                let answered = stage.answered();
+                seen.pooled_nodes().all(|node| answered.contains(node))
+            },
+        )
         .await?;
+        let waiting = self.held_for(AWAITING_APPROVAL).len();
         self.teller.say(&format!(
-            "{} nodes wait: installing never drains a fleet ({waiting})",
-            self.held_for(waiting).len()
+            "{waiting} nodes wait: installing never drains a fleet ({AWAITING_APPROVAL})"
         ));
-        if approve {
-            for name in &pools {
-                self.until_retargeted(name, "").await?;
-                self.annotate_pool(name, pool::APPROVE_FIRST, &self.target(name))
-                    .await?;
-            }
-            self.teller
-                .say("approved, pool by pool: windlass.dev/approve-first");
+        if !approve {
+            return self.settle().await;
         }
-        self.settle().await
+        tokio::select! {
+            settled = self.settle() => settled,
+            failed = self.approve_those_that_wait() => failed.map(|never| match never {}),
+        }
+    }
+
+    /// Approves the first config of each pool whose nodes wait for that, for as long as it is awaited.
+    async fn approve_those_that_wait(&self) -> Result<Infallible> {
+        loop {
+            let mut due = BTreeMap::new();
+            self.fleet
+                .until(|_| {
+                    due = self.unapproved();
+                    !due.is_empty()
+                })
+                .await;
+            for (name, target) in due {
+                self.annotate_pool(&name, pool::APPROVE_FIRST, &target)
+                    .await?;
+                self.teller.say(&format!(
+                    "approved for the pool {name}: {}",
+                    pool::APPROVE_FIRST
+                ));
+            }
+        }
+    }
+
+    /// Pools whose nodes wait for an approval that is not given, with the config that they wait for.
+    fn unapproved(&self) -> BTreeMap<String, String> {
+        let waiting = self.holds().into_iter();
+        waiting
+            .filter(|hold| hold.reason == AWAITING_APPROVAL)
+            .filter_map(|hold| {
+                let waits = self.store.get(POOLS, "", &hold.pool)?;
+                let annotations = waits.pointer("/metadata/annotations");
+                let approved = annotations.and_then(|all| all.get(pool::APPROVE_FIRST)?.as_str());
+                let target = text(&waits, "/spec/configuration/name");
+                let is_due = !target.is_empty() && approved != Some(&*target);
+                is_due.then_some((hold.pool, target))
+            })
+            .collect()
+    }
+
+    /// The nodes of which the controller has said something that rests on their pool's target.
+    fn answered(&self) -> BTreeSet<String> {
+        let is_answered = |object: &Value| {
+            condition(object, api::conditions::node::HELD)
+                .is_some_and(|held| !TOO_EARLY.contains(&text(held, "/reason").as_str()))
+        };
+        let objects = self.store.list(MACHINE_CONFIG_NODES);
+        let answered = objects.iter().filter(|object| is_answered(object));
+        answered
+            .map(|object| text(object, "/metadata/name"))
+            .collect()
     }
 
     /// Applies one text of manifests, as `kubectl apply --server-side` does.
@@ -180,20 +239,21 @@ impl Stage {
 
     async fn apply(&self, manifest: &Manifest) -> Result<()> {
         let api = self.api_of(manifest).await?;
-        api.patch(
-            manifest.name(),
-            &PatchParams::apply(PERSON).force(),
-            &Patch::Apply(&manifest.value),
-        )
-        .await
-        .with_context(|| {
-            format!(
-                "applying {} {} ({})",
-                manifest.kind(),
-                manifest.name(),
-                manifest.at
-            )
-        })?;
+        // A field that the kind does not have would be dropped with a warning that nobody sees.
+        let params = PatchParams {
+            field_validation: Some(ValidationDirective::Strict),
+            ..PatchParams::apply(PERSON).force()
+        };
+        api.patch(manifest.name(), &params, &Patch::Apply(&manifest.value))
+            .await
+            .with_context(|| {
+                format!(
+                    "applying {} {} ({})",
+                    manifest.kind(),
+                    manifest.name(),
+                    manifest.at
+                )
+            })?;
         Ok(())
     }
 
@@ -258,24 +318,35 @@ impl Stage {
         what: &str,
         mut holds: impl FnMut(&Self) -> bool,
     ) -> Result<()> {
-        let wait = self.fleet.until(|_| holds(self));
+        self.until_seen(what, |stage, _| holds(stage)).await
+    }
+
+    async fn until_seen(
+        &self,
+        what: &str,
+        mut holds: impl FnMut(&Self, &Observer) -> bool,
+    ) -> Result<()> {
+        let wait = self.fleet.until(|seen| holds(self, seen));
         match tokio::time::timeout(self.patience, wait).await {
             Ok(()) => Ok(()),
-            Err(_) => bail!("waited {} s in vain until {what}", self.patience.as_secs()),
+            Err(_) => bail!(
+                "waited {} s in vain until {what}{}",
+                self.patience.as_secs(),
+                self.refusals()
+            ),
         }
     }
 
     /// Waits until every node has what its pool wants.
     pub(crate) async fn settle(&self) -> Result<()> {
         // A change counts once it has been quiet for a while; until then the fleet looks settled on the old target.
-        let wait = self
-            .fleet
-            .until(simulation::observer::Observer::has_converged);
+        let wait = self.fleet.until(Observer::has_converged);
         match tokio::time::timeout(self.patience, wait).await {
             Ok(()) => Ok(()),
             Err(_) => bail!(
-                "waited {} s in vain until every node was updated",
-                self.patience.as_secs()
+                "waited {} s in vain until every node was updated{}",
+                self.patience.as_secs(),
+                self.refusals()
             ),
         }
     }
@@ -292,13 +363,15 @@ impl Stage {
         .await
     }
 
-    /// The names of all pools.
-    pub(crate) fn pools(&self) -> Vec<String> {
-        self.store
-            .list(POOLS)
-            .iter()
-            .map(|pool| text(pool, "/metadata/name"))
-            .collect()
+    /// What keeps pools from a rendered config, to be put behind what was waited for in vain.
+    fn refusals(&self) -> String {
+        let refusal = |pool: &Value| {
+            let (_, message) = says(pool, types::RENDER_DEGRADED);
+            (!message.is_empty())
+                .then(|| format!("; pool {}: {message}", text(pool, "/metadata/name")))
+        };
+        let pools = self.store.list(POOLS);
+        pools.iter().filter_map(|pool| refusal(pool)).collect()
     }
 
     /// The rendered config that a pool wants.
@@ -321,10 +394,7 @@ impl Stage {
     /// Reason and message of a pool's condition; empty where it is not True.
     pub(crate) fn pool_says(&self, pool: &str, kind: &str) -> (String, String) {
         let pool = self.store.get(POOLS, "", pool).unwrap_or_default();
-        condition(&pool, kind)
-            .filter(|said| text(said, "/status") == "True")
-            .map(|said| (text(said, "/reason"), text(said, "/message")))
-            .unwrap_or_default()
+        says(&pool, kind)
     }
 
     /// The nodes that are held for `reason`, by their MachineConfigNodes.
@@ -401,6 +471,14 @@ pub(crate) fn text(object: &Value, pointer: &str) -> String {
         .and_then(Value::as_str)
         .unwrap_or_default()
         .to_owned()
+}
+
+/// Reason and message of a condition; empty where it is not True.
+fn says(object: &Value, kind: &str) -> (String, String) {
+    condition(object, kind)
+        .filter(|said| text(said, "/status") == "True")
+        .map(|said| (text(said, "/reason"), text(said, "/message")))
+        .unwrap_or_default()
 }
 
 fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {

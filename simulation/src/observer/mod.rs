@@ -186,6 +186,14 @@ impl Observer {
         }
     }
 
+    /// The nodes that a pool counts, by name.
+    pub fn pooled_nodes(&self) -> impl Iterator<Item = &str> {
+        self.nodes
+            .iter()
+            .filter(|(_, node)| self.pool_of(&node.facts).is_some())
+            .map(|(name, _)| name.as_str())
+    }
+
     /// What was broken so far.
     pub fn violations(&self) -> &[Violation] {
         &self.violations
