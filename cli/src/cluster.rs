@@ -21,8 +21,15 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// How to reach it.
+    /// How to reach it. What the server refuses for now is told to the caller, who knows what it means: left to itself, the
+    /// client would ask for a refused eviction fifteen times, ten seconds apart, while no hold names the wait.
     pub(crate) async fn config(&self) -> Result<Config> {
+        let mut config = self.found().await?;
+        config.default_retry = false;
+        Ok(config)
+    }
+
+    async fn found(&self) -> Result<Config> {
         let options = KubeConfigOptions {
             context: self.context.clone(),
             ..KubeConfigOptions::default()
@@ -81,4 +88,29 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
         .build()
         .context("starting the runtime")?
         .block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KUBECONFIG: &str = r#"{"apiVersion": "v1", "kind": "Config", "current-context": "c",
+        "clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        "users": [{"name": "u", "user": {}}]}"#;
+
+    #[test]
+    fn a_refused_eviction_is_an_answer_and_not_asked_for_again_by_the_client() {
+        let path = std::env::temp_dir().join(format!("windlass-{}.kubeconfig", std::process::id()));
+        std::fs::write(&path, KUBECONFIG).unwrap();
+        let cluster = Cluster {
+            kubeconfig: Some(path.clone()),
+            context: None,
+        };
+
+        let config = block_on(cluster.config()).unwrap();
+
+        std::fs::remove_file(path).unwrap();
+        assert!(!config.default_retry);
+    }
 }

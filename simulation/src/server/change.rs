@@ -11,10 +11,10 @@ use super::handle::{Answer, Context, Written};
 use super::patch::{self, PatchKind};
 use super::present::in_version;
 use super::read::key_of;
-use super::refusal::{Cause, Refusal};
+use super::refusal::{About, Cause, Refusal};
 use super::resource::Resource;
 use super::store::{Key, Object};
-use super::{State, create, janitor, read, shape, value};
+use super::{State, create, janitor, read, shape, strategic, value};
 
 /// Metadata that only the server writes.
 const SERVER_OWNED: [&str; 8] = [
@@ -47,6 +47,7 @@ pub(crate) fn update(state: &mut State, context: &Context<'_>) -> Result<Written
         );
         return Err(Refusal::invalid(resource.about(&key.name), &[cause]));
     }
+    check_uid(resource, &old, &new, &key.name)?;
     write(state, context, &old, new, warnings, Manage::Update)
 }
 
@@ -74,9 +75,52 @@ pub(crate) fn patch(state: &mut State, context: &Context<'_>) -> Result<Written,
     }
     let old = in_version(resource, &read::get(state, resource, context.target)?);
     let patched = kind.apply_to(resource, &old, &context.call.body)?;
-    let (mut new, warnings) = shape::decode(resource, patched, context.query().field_validation())?;
+    let (mut new, warnings) = decode_patched(context, &old, patched)?;
+    create::place_in_namespace(&mut new, context.target.namespace.as_deref())?;
     check_name(&mut new, &key_of(context.target))?;
     write(state, context, &old, new, warnings, Manage::Update)
+}
+
+/// What a patch made, as an object of its kind. One that is none is the patch's fault.
+fn decode_patched(
+    context: &Context<'_>,
+    old: &Value,
+    patched: Value,
+) -> Result<(Value, Vec<String>), Refusal> {
+    let resource = context.resource;
+    let spoilt = |why: &str| {
+        let shown = match PatchKind::of(resource, context.call) {
+            Ok(PatchKind::Strategic) => shape::parse_json(&context.call.body)
+                .map(|patch| strategic::as_go_shows(&patch))
+                .unwrap_or_default(),
+            _ => patched.to_string(),
+        };
+        let cause = Cause::invalid("patch", &format!("{shown:?}"), why);
+        let nothing = About {
+            group: "",
+            kind: "",
+            name: "",
+        };
+        Refusal::invalid(nothing, &[cause])
+    };
+    for field in ["apiVersion", "kind"] {
+        if patched.get(field) != old.get(field) {
+            return Err(spoilt(&format!("{field} may not be changed")));
+        }
+    }
+    shape::decode(
+        resource,
+        patched.clone(),
+        context.query().field_validation(),
+    )
+    .map_err(|refusal| {
+        let handled = format!("cannot be handled as a {}: ", resource.kind);
+        let (_, why) = refusal
+            .message
+            .split_once(&handled)
+            .unwrap_or(("", &refusal.message));
+        spoilt(why)
+    })
 }
 
 /// How the managers of fields are entered.
@@ -99,13 +143,15 @@ pub(crate) fn write(
     let resource = context.resource;
     let name = value::text(old, &["metadata", "name"]).to_owned();
     check_preconditions(resource, old, &new, &name)?;
+    let immutable = changed_identity(resource, old, &new);
     let subresource = context.target.subresource.as_deref();
     shape::default_object(resource, &mut new);
     confine(resource, old, &mut new, subresource);
     if let Manage::Update = manage {
         shape::manage_update(context, old, &mut new);
     }
-    let mut causes = wrong_finalizers(resource, old, &new);
+    let mut causes = immutable;
+    causes.extend(wrong_finalizers(resource, old, &new));
     causes.extend(shape::validate(resource, &new, Some(old)));
     if !causes.is_empty() {
         return Err(Refusal::invalid(resource.about_kind(&name), &causes));
@@ -152,22 +198,51 @@ fn check_preconditions(
     new: &Value,
     name: &str,
 ) -> Result<(), Refusal> {
-    let stated = |field| value::text(new, &["metadata", field]);
-    let stored = |field| value::text(old, &["metadata", field]);
-    if !stated("uid").is_empty() && stated("uid") != stored("uid") {
-        let why = format!(
-            "Precondition failed: UID in precondition: {}, UID in object meta: {}",
-            stated("uid"),
-            stored("uid")
-        );
-        return Err(Refusal::conflict(resource.about(name), &why));
-    }
-    let version = stated("resourceVersion");
+    let version = value::text(new, &["metadata", "resourceVersion"]);
+    let stored = value::text(old, &["metadata", "resourceVersion"]);
     super::request::version_of(version)?;
-    if !version.is_empty() && version != "0" && version != stored("resourceVersion") {
+    if !version.is_empty() && version != "0" && version != stored {
         return Err(Refusal::stale(resource.about(name)));
     }
     Ok(())
+}
+
+/// Whoever replaces an object of this uid does not mean another one.
+fn check_uid(resource: &Resource, old: &Value, new: &Value, name: &str) -> Result<(), Refusal> {
+    let uid = |object| value::text(object, &["metadata", "uid"]).to_owned();
+    let (stated, stored) = (uid(new), uid(old));
+    if stated.is_empty() || stated == stored {
+        return Ok(());
+    }
+    let why =
+        format!("Precondition failed: UID in precondition: {stated}, UID in object meta: {stored}");
+    Err(Refusal::conflict(resource.about(name), &why))
+}
+
+/// What tells an object from another, or that it ends, is not for a writer to say. The real server says it twice for built-in
+/// kinds.
+fn changed_identity(resource: &Resource, old: &Value, new: &Value) -> Vec<Cause> {
+    let text = |object, field| value::text(object, &["metadata", field]).to_owned();
+    let uid = text(new, "uid");
+    let ends = text(new, "deletionTimestamp");
+    let mut causes = Vec::new();
+    if !uid.is_empty() && uid != text(old, "uid") {
+        causes.push(("metadata.uid", uid));
+    }
+    if !ends.is_empty() && text(old, "deletionTimestamp").is_empty() {
+        causes.push(("metadata.deletionTimestamp", ends));
+    }
+    let causes: Vec<Cause> = causes
+        .into_iter()
+        .map(|(field, stated)| {
+            Cause::invalid(field, &format!("\"{stated}\""), "field is immutable")
+        })
+        .collect();
+    if resource.custom.is_some() {
+        causes
+    } else {
+        [causes.clone(), causes].concat()
+    }
 }
 
 /// Takes back from `new` what this write may not change.
@@ -189,6 +264,9 @@ fn confine(resource: &Resource, old: &Value, new: &mut Value, subresource: Optio
                 && let Some(metadata) = metadata
             {
                 value::set(new, &["metadata"], metadata);
+            }
+            if resource.is("apps", "deployments") {
+                value::copy(new, old, &["metadata", "labels"]);
             }
             match managed {
                 Some(managed) => value::set(new, &["metadata", "managedFields"], managed),
@@ -327,6 +405,7 @@ pub(crate) fn set_scale(state: &mut State, context: &Context<'_>) -> Result<Answ
     if context.dry_run()? || generation == value::integer(&old, &["metadata", "generation"]) {
         return Ok(Answer::json(200, &scale(&new)));
     }
+    shape::manage_update(context, &old, &mut new);
     let object = state.store.put(&context.resource.storage, new);
     Ok(Answer::json(200, &scale(&object)))
 }

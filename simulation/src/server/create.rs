@@ -35,8 +35,9 @@ pub(crate) fn create_object(
     }
     name_it(state, resource, &mut object)?;
     if value::get(&object, &["metadata", "resourceVersion"]).is_some() {
-        return Err(Refusal::bad_request(
+        return Err(Refusal::internal(
             "resourceVersion should not be set on objects to be created",
+            "",
         ));
     }
     let now = context.shared.now();
@@ -118,12 +119,17 @@ fn check_namespace(
     };
     if value::get(found, &["metadata", "deletionTimestamp"]).is_some() {
         let name = value::text(object, &["metadata", "name"]);
-        return Err(Refusal::forbidden(
+        let refusal = Refusal::forbidden(
             resource.about(name),
             &format!(
                 "unable to create new content in namespace {namespace} because it is being terminated"
             ),
-        ));
+        );
+        return Err(refusal.because(&Cause {
+            reason: "NamespaceTerminating",
+            message: format!("namespace {namespace} is being terminated"),
+            field: "metadata.namespace".to_owned(),
+        }));
     }
     Ok(())
 }

@@ -226,6 +226,10 @@ fn deadline(
     } else {
         shorten_deadline(&mut marked, grace);
     }
+    // A namespace ends when it is empty, whatever the grace.
+    if resource.is("", "namespaces") {
+        value::remove(&mut marked, &["metadata", "deletionGracePeriodSeconds"]);
+    }
     Some(marked)
 }
 

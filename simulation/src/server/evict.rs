@@ -20,7 +20,7 @@ pub(crate) fn evict(state: &mut State, context: &Context<'_>) -> Result<Answer, 
     let body = shape::parse_json(&context.call.body)?;
     let name = context.target.name.clone().unwrap_or_default();
     let stated = value::text(&body, &["metadata", "name"]);
-    if !stated.is_empty() && stated != name {
+    if stated != name {
         return Err(Refusal::bad_request(
             "name in URL does not match name in Eviction object",
         ));

@@ -13,7 +13,7 @@ use super::request::{Call, ListOptions, Query, Target, Verb};
 use super::resource::Resource;
 use super::store::Object;
 use super::watching::{self, WatchPlan};
-use super::{Passage, Shared, State, change, create, delete, discovery, evict};
+use super::{Passage, Shared, State, change, create, delete, discovery, evict, options};
 
 /// What a request is answered.
 pub(crate) enum Answer {
@@ -174,6 +174,7 @@ impl Context<'_> {
     }
 
     fn dispatch(&self, state: &mut State) -> Result<Answer, Refusal> {
+        options::check(self.call)?;
         let verb = Verb::of(&self.call.method, Some(self.target), self.query());
         match (verb, self.target.subresource.as_deref()) {
             (Verb::Get, Some("eviction" | "binding" | "finalize")) => {

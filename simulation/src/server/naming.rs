@@ -58,11 +58,11 @@ pub(crate) fn wrong_labels(object: &Value) -> Vec<Cause> {
             ));
         }
         let text = label.as_str().unwrap_or_default();
-        if !text.is_empty() && !is_name(text) {
+        for why in wrong_label_value(text) {
             causes.push(Cause::invalid(
                 "metadata.labels",
                 &format!("\"{text}\""),
-                LABEL_VALUE,
+                &why,
             ));
         }
     }
@@ -79,13 +79,66 @@ pub(crate) fn wrong_labels(object: &Value) -> Vec<Cause> {
             ));
         }
     }
+    causes.extend(too_many_annotations(object));
     causes
 }
 
 const QUALIFIED: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an \
-     alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc'), with an optional DNS subdomain prefix and '/'";
+     alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
+     '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must \
-     start and end with an alphanumeric character";
+     start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is \
+     '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
+/// All annotations of an object together, names and values.
+const ANNOTATIONS_BYTES_MAX: usize = 262_144;
+
+/// What is wrong with the value of a label, if anything.
+pub(crate) fn wrong_label_value(text: &str) -> Vec<String> {
+    let outer = |c: char| c.is_ascii_alphanumeric();
+    let mut wrong = Vec::new();
+    if text.len() > LONGEST_LABEL {
+        wrong.push(format!("must be no more than {LONGEST_LABEL} bytes"));
+    }
+    let fits = text.is_empty()
+        || (text.starts_with(outer)
+            && text.ends_with(outer)
+            && text.chars().all(|c| outer(c) || "-_.".contains(c)));
+    if !fits {
+        wrong.push(LABEL_VALUE.to_owned());
+    }
+    wrong
+}
+
+/// What is wrong with a name that may have a prefix, such as a taint's key.
+pub(crate) fn wrong_qualified_name(text: &str) -> Vec<String> {
+    let name = text.split_once('/').map_or(text, |(_, name)| name);
+    let mut wrong = Vec::new();
+    if name.is_empty() {
+        wrong.push("name part must be non-empty".to_owned());
+    }
+    if name.len() > LONGEST_LABEL {
+        wrong.push(format!(
+            "name part must be no more than {LONGEST_LABEL} bytes"
+        ));
+    }
+    if !is_qualified(text) && name.len() <= LONGEST_LABEL {
+        wrong.push(QUALIFIED.to_owned());
+    }
+    wrong
+}
+
+fn too_many_annotations(object: &Value) -> Option<Cause> {
+    let size: usize = value::map(object, &["metadata", "annotations"])
+        .into_iter()
+        .flatten()
+        .map(|(name, text)| name.len() + text.as_str().unwrap_or_default().len())
+        .sum();
+    (size > ANNOTATIONS_BYTES_MAX).then(|| Cause {
+        reason: "FieldValueTooLong",
+        message: format!("Too long: may not be more than {ANNOTATIONS_BYTES_MAX} bytes"),
+        field: "metadata.annotations".to_owned(),
+    })
+}
 
 fn is_name(text: &str) -> bool {
     let outer = |c: char| c.is_ascii_alphanumeric();

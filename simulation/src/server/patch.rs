@@ -8,7 +8,7 @@ use super::present::in_version;
 use super::refusal::{About, Cause, Refusal};
 use super::request::Call;
 use super::resource::Resource;
-use super::{State, create, read, shape, strategic, value};
+use super::{State, create, read, shape, steps, strategic, value};
 
 /// The kinds of patches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,23 +48,23 @@ impl PatchKind {
         old: &Value,
         body: &[u8],
     ) -> Result<Value, Refusal> {
-        let patch: Value = shape::parse_json(body)?;
-        let mut new = old.clone();
-        match self {
-            Self::Json => {
-                if !patch.is_array() {
-                    return Err(Refusal::bad_request(
-                        "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp",
-                    ));
-                }
-                let patch: json_patch::Patch = serde_json::from_value(patch).map_err(|error| {
-                    Refusal::bad_request(format!("error decoding patch: {error}"))
-                })?;
-                json_patch::patch(&mut new, &patch).map_err(|_| Refusal::patch_failed())?;
-            }
-            Self::Strategic => new = strategic::patch(&shape::Type::of(resource), old, &patch),
-            Self::Merge | Self::Apply => json_patch::merge(&mut new, &patch),
+        let undecoded = |why: &str| Refusal::bad_request(format!("error decoding patch: {why}"));
+        if self == Self::Strategic {
+            let patch = shape::parse_json(body)?;
+            return strategic::patch(&shape::Type::of(resource), old, &patch);
         }
+        let patch: Value = serde_json::from_slice(body)
+            .map_err(|error| undecoded(&shape::misread(body, &error)))?;
+        if self == Self::Json {
+            return steps::carry_out(old, &patch);
+        }
+        if patch.is_array() {
+            return Err(undecoded(
+                "json: cannot unmarshal array into Go value of type map[string]interface {}",
+            ));
+        }
+        let mut new = old.clone();
+        json_patch::merge(&mut new, &patch);
         Ok(new)
     }
 }
@@ -93,16 +93,20 @@ pub(crate) fn apply(state: &mut State, context: &Context<'_>) -> Result<Written,
     }
     let mut wish = shape::parse_yaml(&context.call.body)?;
     check_wish(resource, &wish, &key.name)?;
+    shape::check_declared(resource, &wish)?;
     create::place_in_namespace(&mut wish, context.target.namespace.as_deref())?;
     value::set(&mut wish, &["metadata", "name"], key.name.as_str());
     let validation = context.query().field_validation();
-    let (wish, warnings) = shape::decode_wish(resource, wish, validation)?;
+    let warnings = Vec::new();
     let force = context.query().flag("force");
     let found = state.store.get(&resource.storage, &key).cloned();
     let Some(old) = found else {
         if context.target.subresource.is_some() {
             return Err(Refusal::not_found(resource.about(&key.name)));
         }
+        // Of what is not there, no version can be meant.
+        let mut wish = wish;
+        value::remove(&mut wish, &["metadata", "resourceVersion"]);
         let applied = shape::apply(context, &shape::zero(resource), &wish, force)?;
         let (object, _) = shape::decode(resource, applied, validation)?;
         return create::create_object(state, context, object, warnings, Manage::Done);
@@ -142,17 +146,10 @@ fn check_wish(resource: &Resource, wish: &Value, name: &str) -> Result<(), Refus
     if managed.is_some_and(|managed| !managed.is_null()) {
         return Err(Refusal::bad_request("metadata.managedFields must be nil"));
     }
-    if kind.is_empty() || api_version.is_empty() {
+    if kind != resource.kind || api_version != resource.api_version() {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
         return Err(Refusal::bad_request(format!(
             "invalid object type: {group}/{version}, Kind={kind}"
-        )));
-    }
-    if kind != resource.kind || api_version != resource.api_version() {
-        return Err(Refusal::bad_request(format!(
-            "the object provided is {api_version}, Kind={kind}, but the URL is about {}, Kind={}",
-            resource.api_version(),
-            resource.kind
         )));
     }
     let stated = text(&["metadata", "name"]);

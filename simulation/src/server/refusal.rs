@@ -86,7 +86,10 @@ impl About<'_> {
     }
 
     fn details(&self) -> Value {
-        let mut details = json!({ "kind": self.kind });
+        let mut details = json!({});
+        if !self.kind.is_empty() {
+            details["kind"] = self.kind.into();
+        }
         if !self.name.is_empty() {
             details["name"] = self.name.into();
         }
@@ -195,6 +198,17 @@ impl Refusal {
             about.name
         );
         Self::new(403, "Forbidden", message).about(about)
+    }
+
+    /// With a cause in its details.
+    #[must_use]
+    pub fn because(mut self, cause: &Cause) -> Self {
+        if let Some(details) = &mut self.details {
+            details["causes"] = json!([
+                { "reason": cause.reason, "message": cause.message, "field": cause.field }
+            ]);
+        }
+        self
     }
 
     /// Fields break the rules of the kind.

@@ -80,7 +80,23 @@ impl Query {
     }
 
     pub(crate) fn flag(&self, name: &str) -> bool {
-        matches!(self.get(name), Some("true" | "1"))
+        // Whatever is not a no is a yes, as the real server reads it.
+        self.get(name)
+            .is_some_and(|text| !text.eq_ignore_ascii_case("false") && text != "0")
+    }
+
+    /// How long a page may be; none: without end.
+    fn limit(&self) -> Result<Option<usize>, Refusal> {
+        let text = self.get("limit").unwrap_or_default();
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let limit: i64 = text.parse().map_err(|_| {
+            Refusal::bad_request(format!(
+                "strconv.ParseInt: parsing \"{text}\": invalid syntax"
+            ))
+        })?;
+        Ok(usize::try_from(limit).ok().filter(|limit| *limit > 0))
     }
 
     fn number(&self, name: &str) -> Option<u64> {
@@ -156,26 +172,15 @@ impl ListOptions {
     pub(super) fn parse(query: &Query) -> Result<Self, Refusal> {
         let watch = query.flag("watch");
         let initial_events = query.flag("sendInitialEvents");
-        let version = version_of(query.get("resourceVersion").unwrap_or_default())?;
+        let version = version_of(query.get("resourceVersion").unwrap_or_default())
+            .map_err(|refusal| unread_version(watch, refusal))?;
         let matching = query.get("resourceVersionMatch").unwrap_or_default();
-        let forbidden = |why: &str| {
-            Refusal::invalid(
-                About {
-                    group: "meta.k8s.io",
-                    kind: "ListOptions",
-                    name: "",
-                },
-                &[Cause::forbidden("resourceVersionMatch", why)],
-            )
-        };
-        if initial_events && matching != "NotOlderThan" {
-            return Err(forbidden(
-                "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-            ));
-        }
-        if !matching.is_empty() && version.is_none() && !initial_events {
-            return Err(forbidden(
-                "resourceVersionMatch is forbidden unless resourceVersion is provided",
+        let limit = query.limit()?;
+        let token = query.get("continue").filter(|token| !token.is_empty());
+        check_match(query, version, watch, initial_events)?;
+        if token.is_some() && version.is_some_and(|version| version != 0) {
+            return Err(Refusal::bad_request(
+                "specifying resource version is not allowed when using continue",
             ));
         }
         let age = match (version, matching) {
@@ -185,14 +190,8 @@ impl ListOptions {
         };
         Ok(Self {
             age,
-            limit: query
-                .number("limit")
-                .filter(|limit| *limit > 0)
-                .and_then(|limit| usize::try_from(limit).ok()),
-            token: query
-                .get("continue")
-                .filter(|token| !token.is_empty())
-                .map(str::to_owned),
+            limit,
+            token: token.map(str::to_owned),
             watch,
             bookmarks: query.flag("allowWatchBookmarks"),
             initial_events,
@@ -200,6 +199,83 @@ impl ListOptions {
                 .number("timeoutSeconds")
                 .filter(|seconds| *seconds > 0),
         })
+    }
+}
+
+/// A watch that cannot read its version is the server's fault, as the real server sees it.
+fn unread_version(watch: bool, refusal: Refusal) -> Refusal {
+    if !watch {
+        return refusal;
+    }
+    let why = refusal
+        .message
+        .trim_start_matches("invalid resource version: ");
+    Refusal::internal(why, "")
+}
+
+/// Which version a list may be compared with in which way.
+fn check_match(
+    query: &Query,
+    version: Option<u64>,
+    watch: bool,
+    initial_events: bool,
+) -> Result<(), Refusal> {
+    const FIELD: &str = "resourceVersionMatch";
+    let matching = query.get(FIELD).unwrap_or_default();
+    let continues = query.get("continue").is_some_and(|token| !token.is_empty());
+    let mut causes = Vec::new();
+    let mut forbid = |why: &str| causes.push(Cause::forbidden(FIELD, why));
+    if watch && initial_events {
+        if matching != "NotOlderThan" {
+            forbid("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
+        }
+        if !matches!(matching, "" | "NotOlderThan") {
+            causes.push(unsupported(matching, "\"NotOlderThan\""));
+        }
+    } else if watch {
+        if !matching.is_empty() {
+            forbid(
+                "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+            );
+        }
+        if continues {
+            forbid("resourceVersionMatch is forbidden when continue is provided");
+        }
+    } else if !matching.is_empty() {
+        if version.is_none() {
+            forbid("resourceVersionMatch is forbidden unless resourceVersion is provided");
+        }
+        if continues {
+            forbid("resourceVersionMatch is forbidden when continue is provided");
+        }
+        if !matches!(matching, "Exact" | "NotOlderThan") {
+            causes.push(unsupported(matching, "\"Exact\", \"NotOlderThan\", \"\""));
+        } else if matching == "Exact" && version == Some(0) {
+            forbid("resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
+        }
+    }
+    if !watch && initial_events {
+        causes.push(Cause::forbidden(
+            "sendInitialEvents",
+            "sendInitialEvents is forbidden for list",
+        ));
+    }
+    if causes.is_empty() {
+        return Ok(());
+    }
+    let about = About {
+        group: "meta.k8s.io",
+        kind: "ListOptions",
+        name: "",
+    };
+    Err(Refusal::invalid(about, &causes))
+}
+
+fn unsupported(matching: &str, supported: &str) -> Cause {
+    Cause {
+        reason: "FieldValueNotSupported",
+        message: format!("Unsupported value: \"{matching}\": supported values: {supported}"),
+        field: "resourceVersionMatch".to_owned(),
     }
 }
 

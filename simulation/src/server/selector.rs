@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 use super::refusal::Refusal;
-use super::value;
+use super::{naming, value};
 
 /// A parsed label selector: all requirements must hold. None: everything matches.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -120,6 +120,9 @@ impl Reader {
                 ));
             }
         };
+        if let Rule::In(values) | Rule::NotIn(values) = &rule {
+            check_values(&key, values)?;
+        }
         Ok(Requirement { key, rule })
     }
 
@@ -136,7 +139,9 @@ impl Reader {
     fn number(&mut self) -> Result<i64, String> {
         let shown = self.exact_value()?;
         shown.parse().map_err(|_| {
-            format!("for 'Gt', 'Lt' operators, the value must be an integer, not {shown:?}")
+            format!(
+                "values[0]: Invalid value: {shown:?}: for 'Gt', 'Lt' operators, the value must be an integer"
+            )
         })
     }
 
@@ -149,12 +154,30 @@ impl Reader {
         loop {
             match self.next() {
                 Token::Word(word) => values.push(word),
-                Token::Sign(")") => return Ok(values),
+                Token::Sign(")") => {
+                    // Between the parentheses stands at least one value, if only an empty one.
+                    if values.is_empty() {
+                        values.push(String::new());
+                    }
+                    return Ok(values);
+                }
                 Token::Sign(",") => {}
                 other => return Err(format!("found '{}', expected: ',' or ')'", other.shown())),
             }
         }
     }
+}
+
+/// Values of a selector are labels' values.
+fn check_values(key: &str, values: &[String]) -> Result<(), String> {
+    for (place, value) in values.iter().enumerate() {
+        if let Some(why) = naming::wrong_label_value(value).first() {
+            return Err(format!(
+                "values[{place}][{key}]: Invalid value: {value:?}: {why}"
+            ));
+        }
+    }
+    Ok(())
 }
 
 impl LabelSelector {
@@ -164,8 +187,15 @@ impl LabelSelector {
             tokens: tokens(text).into(),
         };
         let mut requirements = Vec::new();
-        if reader.peek() == &Token::End {
-            return Ok(Self::default());
+        match reader.peek() {
+            Token::End => return Ok(Self::default()),
+            Token::Word(_) | Token::Sign("!") => {}
+            other @ Token::Sign(_) => {
+                return Err(Refusal::bad_request(format!(
+                    "found '{}', expected: !, identifier, or 'end of string'",
+                    other.shown()
+                )));
+            }
         }
         loop {
             let requirement = reader.requirement().map_err(|why| {
@@ -174,7 +204,15 @@ impl LabelSelector {
             requirements.push(requirement);
             match reader.next() {
                 Token::End => return Ok(Self(requirements)),
-                Token::Sign(",") => {}
+                Token::Sign(",") => match reader.peek() {
+                    Token::Word(_) | Token::Sign("!") => {}
+                    other => {
+                        return Err(Refusal::bad_request(format!(
+                            "found '{}', expected: identifier after ','",
+                            other.shown()
+                        )));
+                    }
+                },
                 other => {
                     return Err(Refusal::bad_request(format!(
                         "found '{}', expected: ',' or 'end of string'",
@@ -288,7 +326,11 @@ impl FieldSelector {
     /// Whether the object's fields match. An absent field reads as empty, a number or truth value as its text.
     pub fn matches(&self, object: &Value) -> bool {
         self.0.iter().all(|term| {
-            let path: Vec<&str> = term.field.split('.').collect();
+            let path: Vec<&str> = match term.field.as_str() {
+                // An event is selected by the component that it comes from.
+                "source" => vec!["source", "component"],
+                field => field.split('.').collect(),
+            };
             let found = match value::get(object, &path) {
                 Some(Value::String(text)) => text.clone(),
                 Some(other) => other.to_string(),

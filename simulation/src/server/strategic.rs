@@ -6,6 +6,7 @@
 
 use serde_json::{Map, Value};
 
+use super::refusal::Refusal;
 use super::shape::Type;
 use super::value;
 
@@ -13,7 +14,71 @@ const DELETE_LIST: &str = "$deleteFromPrimitiveList/";
 const ORDER: &str = "$setElementOrder/";
 
 /// What the patch makes of the object.
-pub(crate) fn patch(at: &Type<'_>, object: &Value, patch: &Value) -> Value {
+pub(crate) fn patch(at: &Type<'_>, object: &Value, patch: &Value) -> Result<Value, Refusal> {
+    check(at, patch)?;
+    Ok(merged(at, object, patch))
+}
+
+/// Refuses what nobody can merge: items without their key, and directives that nobody knows.
+fn check(at: &Type<'_>, patch: &Value) -> Result<(), Refusal> {
+    match patch {
+        Value::Object(fields) => {
+            let directive = fields.get("$patch").and_then(Value::as_str);
+            if let Some(unknown) =
+                directive.filter(|known| !matches!(*known, "replace" | "delete" | "merge"))
+            {
+                let why = format!(
+                    "unknown patch type: {unknown} in map: {}",
+                    as_go_shows(patch)
+                );
+                return Err(Refusal::internal(why, ""));
+            }
+            fields
+                .iter()
+                .filter(|(name, _)| !name.starts_with('$'))
+                .try_for_each(|(name, child)| check(&at.child(name), child))
+        }
+        Value::Array(items) => {
+            let key = at.merge_key().filter(|key| !key.is_empty());
+            for item in items {
+                if let (Some(key), Value::Object(fields)) = (&key, item)
+                    && !fields.contains_key(*key)
+                    && !fields.contains_key("$patch")
+                {
+                    let why = format!(
+                        "map: {} does not contain declared merge key: {key}",
+                        as_go_shows(item)
+                    );
+                    return Err(Refusal::internal(why, ""));
+                }
+                check(&at.item(), item)?;
+            }
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// `map[a:1 b:map[c:2]]`.
+pub(crate) fn as_go_shows(value: &Value) -> String {
+    match value {
+        Value::Object(fields) => {
+            let shown: Vec<String> = fields
+                .iter()
+                .map(|(name, child)| format!("{name}:{}", as_go_shows(child)))
+                .collect();
+            format!("map[{}]", shown.join(" "))
+        }
+        Value::Array(items) => {
+            let shown: Vec<String> = items.iter().map(as_go_shows).collect();
+            format!("[{}]", shown.join(" "))
+        }
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn merged(at: &Type<'_>, object: &Value, patch: &Value) -> Value {
     match (object, patch) {
         (Value::Object(object), Value::Object(patch)) => {
             Value::Object(merge_maps(at, object.clone(), patch))
@@ -131,7 +196,7 @@ fn merge_lists(
             .iter_mut()
             .find(|known| identity(key, known) == identity(key, item))
         {
-            Some(known) => *known = patch(&item_type, known, item),
+            Some(known) => *known = self::merged(&item_type, known, item),
             None => merged.push(without_directives(item)),
         }
     }
@@ -202,7 +267,7 @@ mod tests {
     use super::*;
 
     fn patched(object: &Value, wanted: &Value) -> Value {
-        patch(&Type::built_in("io.k8s.api.core.v1.Node"), object, wanted)
+        patch(&Type::built_in("io.k8s.api.core.v1.Node"), object, wanted).unwrap()
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! As much as Windlass, its simulated workloads and kubectl's tables see of it. Not here: cluster IPs, priorities by class, quotas.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use crate::server::resource::Resource;
@@ -32,11 +34,12 @@ pub(crate) fn default_object(resource: &Resource, object: &mut Value) {
                 name,
             );
         }
-        ("", "secrets") => or_set(object, &["type"], "Opaque"),
+        ("", "secrets") => default_secret(object),
         ("", "services") => default_service(object),
         ("", "pods") => {
             if let Some(spec) = object.get_mut("spec") {
                 default_pod_spec(spec);
+                or_set(spec, &["enableServiceLinks"], true);
             }
         }
         ("apps", plural) => default_workload(plural, object),
@@ -49,6 +52,18 @@ pub(crate) fn default_object(resource: &Resource, object: &mut Value) {
             default_template(object);
         }
         _ => {}
+    }
+}
+
+/// Texts may be written as they are; they are kept encoded.
+fn default_secret(object: &mut Value) {
+    or_set(object, &["type"], "Opaque");
+    let plain = object
+        .as_object_mut()
+        .and_then(|fields| fields.remove("stringData"));
+    for (name, text) in plain.iter().filter_map(Value::as_object).flatten() {
+        let encoded = STANDARD.encode(text.as_str().unwrap_or_default());
+        value::set(object, &["data", name], encoded);
     }
 }
 
@@ -135,7 +150,6 @@ fn default_pod_spec(spec: &mut Value) {
     or_set(spec, &["schedulerName"], "default-scheduler");
     or_set(spec, &["securityContext"], Map::new());
     or_set(spec, &["terminationGracePeriodSeconds"], 30);
-    or_set(spec, &["enableServiceLinks"], true);
     // One name stands for the other.
     let account = value::get(spec, &["serviceAccountName"]).cloned();
     if let Some(account) = account {

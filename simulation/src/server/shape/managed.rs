@@ -110,10 +110,12 @@ fn write(object: &mut Value, entries: &Entries) {
                 "manager": manager.name,
                 "operation": manager.operation,
                 "apiVersion": entry.api_version,
-                "time": entry.time,
                 "fieldsType": "FieldsV1",
                 "fieldsV1": entry.fields.to_value(),
             });
+            if !entry.time.is_empty() {
+                listed["time"] = entry.time.as_str().into();
+            }
             if !manager.subresource.is_empty() {
                 listed["subresource"] = manager.subresource.as_str().into();
             }
@@ -183,6 +185,11 @@ impl Write<'_> {
             let sent = read(new);
             if sent.is_empty() { read(old) } else { sent }
         };
+        // Of what nobody managed when it was made, updates keep no record; the first apply begins one.
+        if entries.is_empty() && !value::text(old, &["metadata", "uid"]).is_empty() {
+            write(new, &entries);
+            return;
+        }
         let found = self.changed(old, new);
         let taken = found.added.union(&found.modified);
         for entry in entries.values_mut() {
@@ -207,27 +214,29 @@ impl Write<'_> {
     }
 
     /// Applies a wish to an object: the fields that it names become so, those that this manager named before and nobody names any
-    /// more are gone. Conflicts with others stop it, unless it is forced.
+    /// more are gone. Conflicts with others stop it, unless it is forced. `nothing` is an object in which nobody has set anything.
     pub(crate) fn apply(
         &self,
+        nothing: &Value,
         old: &Value,
         wish: &Value,
         force: bool,
     ) -> Result<Value, Vec<Conflict>> {
         let mut entries = read(old);
+        if entries.is_empty() && !value::text(old, &["metadata", "uid"]).is_empty() {
+            let (first, entry) = self.before_first_apply(nothing, old);
+            entries.insert(first, entry);
+        }
         let own = manager("Apply", self.manager, self.subresource, self.api_version);
         let last = entries.remove(&own);
         let wanted = self.own(fields_of(&self.at, wish));
         let mut own_entry = Entry {
             fields: wanted.clone(),
             api_version: self.api_version.to_owned(),
-            time: self.now.to_owned(),
+            time: last
+                .as_ref()
+                .map_or_else(String::new, |last| last.time.clone()),
         };
-        if let Some(last) = &last
-            && last.fields == wanted
-        {
-            own_entry.time.clone_from(&last.time);
-        }
         let mut merged = merge(&self.at, old, wish);
         value::copy(&mut merged, old, &["metadata", "managedFields"]);
         if let Some(last) = &last {
@@ -250,9 +259,25 @@ impl Write<'_> {
         if !conflicts.is_empty() && !force {
             return Err(conflicts);
         }
+        // One who applies what is there already has managed it at no time.
+        if merged != *old {
+            self.now.clone_into(&mut own_entry.time);
+        }
         entries.insert(own, own_entry);
         write(&mut merged, &entries);
         Ok(merged)
+    }
+
+    /// Who manages what is there of an object that nobody has managed so far.
+    fn before_first_apply(&self, nothing: &Value, old: &Value) -> (Manager, Entry) {
+        let found = self.changed(nothing, old);
+        let entry = Entry {
+            fields: found.added.union(&found.modified),
+            api_version: self.api_version.to_owned(),
+            time: self.now.to_owned(),
+        };
+        let first = manager("Update", "before-first-apply", "", self.api_version);
+        (first, entry)
     }
 
     /// Takes away what this manager set before (`last`) and nobody manages any more.

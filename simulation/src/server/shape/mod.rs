@@ -41,7 +41,7 @@ pub(crate) fn misread(bytes: &[u8], error: &serde_json::Error) -> String {
     match bytes.trim_ascii_start().first() {
         Some(first) if !begins_a_value(*first) => {
             let letter = match first {
-                b' '..=b'~' => char::from(*first).to_string(),
+                b' '..=b'~' | 0xa1..=0xac | 0xae..=0xff => char::from(*first).to_string(),
                 other => format!("\\u{other:04x}"),
             };
             format!("invalid character '{letter}' looking for beginning of value")
@@ -91,9 +91,14 @@ fn check_kind(resource: &Resource, body: &mut Value) -> Result<(), Refusal> {
         return Ok(());
     }
     if kind != resource.kind {
+        let stated = if api_version.is_empty() {
+            &wanted
+        } else {
+            &api_version
+        };
         return Err(Refusal::bad_request(format!(
             "{kind} in version \"{version}\" cannot be handled as a {wanted}: converting ({version}.{kind}) to (core.{wanted}): unknown conversion",
-            version = api_version.rsplit('/').next().unwrap_or_default(),
+            version = stated.rsplit('/').next().unwrap_or_default(),
             wanted = resource.kind,
         )));
     }
@@ -155,15 +160,33 @@ fn judge_unknown(
     }
 }
 
-/// The wish of a server-side apply: what was sent, without fields that the kind does not have, and nothing put in.
-pub(crate) fn decode_wish(
-    resource: &Resource,
-    mut wish: Value,
-    validation: FieldValidation,
-) -> Result<(Value, Vec<String>), Refusal> {
-    let unknown = prune::prune(&Type::of(resource), &mut wish);
-    let warnings = judge_unknown(resource, &unknown, validation)?;
-    Ok((wish, warnings))
+/// The wish of a server-side apply speaks of fields that the kind has, and of no others.
+pub(crate) fn check_declared(resource: &Resource, wish: &Value) -> Result<(), Refusal> {
+    let unknown = prune::prune(&Type::of(resource), &mut wish.clone());
+    let sentences: Vec<String> = unknown
+        .iter()
+        .map(|path| format!(".{path}: field not declared in schema"))
+        .collect();
+    let listed = match sentences.as_slice() {
+        [] => return Ok(()),
+        [one] => one.clone(),
+        many => format!("errors:\n  {}", many.join("\n  ")),
+    };
+    let (group, version) = (&resource.group, &resource.version);
+    Err(Refusal::internal(
+        format!(
+            "failed to create typed patch object ({}/{}; {}, Kind={}): {listed}",
+            value::text(wish, &["metadata", "namespace"]),
+            value::text(wish, &["metadata", "name"]),
+            if group.is_empty() {
+                format!("/{version}")
+            } else {
+                format!("{group}/{version}")
+            },
+            resource.kind
+        ),
+        "",
+    ))
 }
 
 /// An object as it is stored: in one version, whatever version it was sent in.
@@ -228,7 +251,12 @@ fn write_of<'a>(
 pub(crate) fn manage_update(context: &Context<'_>, old: &Value, new: &mut Value) {
     let api_version = context.resource.api_version();
     let subresource = context.target.subresource.as_deref().unwrap_or_default();
-    let now = context.shared.now();
+    // Who scales is entered without a time.
+    let now = if subresource == "scale" {
+        String::new()
+    } else {
+        context.shared.now()
+    };
     let manager = context.call.manager();
     write_of(context.resource, &manager, &api_version, subresource, &now).update(old, new);
 }
@@ -251,6 +279,6 @@ pub(crate) fn apply(
     let now = context.shared.now();
     let manager = context.call.manager();
     write_of(context.resource, &manager, &api_version, subresource, &now)
-        .apply(old, wish, force)
+        .apply(&zero(context.resource), old, wish, force)
         .map_err(|conflicts| Refusal::apply_conflict(&conflicts))
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::cel;
 use crate::server::refusal::Cause;
 use crate::server::resource::Resource;
-use crate::server::value;
+use crate::server::{naming, value};
 
 /// The rules that an object, or its change from `old`, breaks.
 pub(crate) fn broken(resource: &Resource, object: &Value, old: Option<&Value>) -> Vec<Cause> {
@@ -14,6 +14,14 @@ pub(crate) fn broken(resource: &Resource, object: &Value, old: Option<&Value>) -
             Some(old) => changed_pod(object, old),
             None => new_pod(object),
         },
+        ("", "nodes") => {
+            // The real server looks twice at a node that changes, and says twice what it sees.
+            let causes = taints(object);
+            let again = old.map_or_else(Vec::new, |_| causes.clone());
+            [causes, again].concat()
+        }
+        ("", "configmaps" | "secrets") => old.map_or_else(Vec::new, |old| sealed(object, old)),
+        ("coordination.k8s.io", "leases") => lease(object),
         ("policy", "poddisruptionbudgets") => budget(object),
         ("apiextensions.k8s.io", "customresourcedefinitions") => definition(object),
         ("apps", "deployments" | "replicasets" | "daemonsets" | "statefulsets") => {
@@ -86,7 +94,137 @@ fn budget(budget: &Value) -> Vec<Cause> {
             "minAvailable and maxUnavailable cannot be both set",
         )];
     }
-    Vec::new()
+    let mut causes = number_or_share(budget, "minAvailable");
+    causes.extend(number_or_share(budget, "maxUnavailable"));
+    let policy = value::text(budget, &["spec", "unhealthyPodEvictionPolicy"]);
+    if !matches!(policy, "" | "AlwaysAllow" | "IfHealthyBudget") {
+        causes.push(Cause {
+            reason: "FieldValueNotSupported",
+            message: format!(
+                "Unsupported value: \"{policy}\": supported values: \"AlwaysAllow\", \"IfHealthyBudget\""
+            ),
+            field: "spec.unhealthyPodEvictionPolicy".to_owned(),
+        });
+    }
+    causes
+}
+
+/// Taints are unique by key and effect, and made of what labels are made of.
+fn taints(node: &Value) -> Vec<Cause> {
+    const EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
+    let taints = value::list(node, &["spec", "taints"]);
+    let mut causes = Vec::new();
+    for (index, taint) in taints.iter().enumerate() {
+        let [key, text, effect] =
+            ["key", "value", "effect"].map(|field| value::text(taint, &[field]));
+        let at = format!("metadata.taints[{index}]");
+        for why in naming::wrong_qualified_name(key) {
+            causes.push(Cause::invalid(
+                format!("{at}.key"),
+                &format!("\"{key}\""),
+                &why,
+            ));
+        }
+        for why in naming::wrong_label_value(text) {
+            causes.push(Cause::invalid(
+                format!("{at}.value"),
+                &format!("\"{text}\""),
+                &why,
+            ));
+        }
+        if effect.is_empty() {
+            causes.push(Cause::required(format!("{at}.effect"), ""));
+        } else if !EFFECTS.contains(&effect) {
+            causes.push(Cause {
+                reason: "FieldValueNotSupported",
+                message: format!(
+                    "Unsupported value: \"{effect}\": supported values: \"NoSchedule\", \"PreferNoSchedule\", \"NoExecute\""
+                ),
+                field: format!("{at}.effect"),
+            });
+        }
+        let twin = taints.iter().take(index).any(|other| {
+            value::text(other, &["key"]) == key && value::text(other, &["effect"]) == effect
+        });
+        if twin {
+            causes.push(Cause {
+                reason: "FieldValueDuplicate",
+                message: format!(
+                    "Duplicate value: {taint}: taints must be unique by key and effect pair"
+                ),
+                field: at,
+            });
+        }
+    }
+    causes
+}
+
+/// What was once called immutable stays as it is, and stays called so.
+fn sealed(object: &Value, old: &Value) -> Vec<Cause> {
+    let is_sealed = |object: &Value| value::get(object, &["immutable"]) == Some(&true.into());
+    if !is_sealed(old) {
+        return Vec::new();
+    }
+    let mut causes = Vec::new();
+    let mut forbid = |field: &str| {
+        causes.push(Cause::forbidden(
+            field,
+            "field is immutable when `immutable` is set",
+        ));
+    };
+    if !is_sealed(object) {
+        forbid("immutable");
+    }
+    for field in ["data", "binaryData"] {
+        if object.get(field) != old.get(field) {
+            forbid(field);
+        }
+    }
+    causes
+}
+
+fn lease(lease: &Value) -> Vec<Cause> {
+    let seconds = value::get(lease, &["spec", "leaseDurationSeconds"]).and_then(Value::as_i64);
+    match seconds {
+        Some(seconds) if seconds <= 0 => vec![Cause::invalid(
+            "spec.leaseDurationSeconds",
+            &seconds.to_string(),
+            "must be greater than 0",
+        )],
+        _ => Vec::new(),
+    }
+}
+
+/// What is wrong with a number or a share of pods.
+fn number_or_share(budget: &Value, field: &str) -> Vec<Cause> {
+    let place = format!("spec.{field}");
+    match value::get(budget, &["spec", field]) {
+        Some(Value::Number(number)) if number.as_i64().is_some_and(|number| number < 0) => {
+            vec![Cause::invalid(
+                place,
+                &number.to_string(),
+                "must be greater than or equal to 0",
+            )]
+        }
+        Some(Value::String(share)) => {
+            let shown = format!("\"{share}\"");
+            match share.strip_suffix('%').map(str::parse::<u64>) {
+                Some(Ok(percent)) if percent <= 100 => Vec::new(),
+                Some(Ok(_)) => vec![Cause::invalid(
+                    place,
+                    &shown,
+                    "must not be greater than 100%",
+                )],
+                _ => vec![Cause::invalid(
+                    place,
+                    &shown,
+                    "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', \
+                     regex used for validation is '[0-9]+%')",
+                )],
+            }
+        }
+        _ => Vec::new(),
+    }
 }
 
 fn definition(definition: &Value) -> Vec<Cause> {

@@ -149,7 +149,7 @@ const NAMESPACES: &[Column] = &[
 ];
 
 const CONFIG_MAPS: &[Column] = &[
-    number("Data", "How many entries it has.", |object, _| {
+    always("Data", "How many entries it has.", |object, _| {
         entries(object)
     }),
     AGE,
@@ -159,7 +159,7 @@ const SECRETS: &[Column] = &[
     always("Type", "What it is used for.", |object, _| {
         value::text(object, &["type"]).into()
     }),
-    number("Data", "How many entries it has.", |object, _| {
+    always("Data", "How many entries it has.", |object, _| {
         entries(object)
     }),
     AGE,
