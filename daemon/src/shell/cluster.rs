@@ -167,16 +167,16 @@ impl Source for Cluster {
     }
 
     async fn policy(&self) -> Result<Option<Vec<u8>>, SourceError> {
-        // Absent where the object is, and where its whole kind is.
         let all = self.dynamic(
             group::OPERATOR,
             "MachineConfiguration",
             "machineconfigurations",
         );
-        let found = all
-            .get_opt(object::CLUSTER)
-            .await
-            .map_err(SourceError::new)?;
+        let found = match all.get_opt(object::CLUSTER).await {
+            // Absent where the object is, and where its whole kind is: of that an API server says no more than the code.
+            Err(Error::Api(status)) if status.code == 404 => None,
+            found => found.map_err(SourceError::new)?,
+        };
         found.map(|configuration| bytes(&configuration)).transpose()
     }
 }

@@ -8,6 +8,8 @@
 )]
 
 mod credential;
+mod fleet;
 mod orders;
+mod rollout;
 mod support;
 mod thief;

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use api::names::install;
+use e2e::control_plane::audit::AuditLog;
 use e2e::control_plane::certificates::Identity;
 use e2e::control_plane::{BoundTo, ControlPlane, Credential, Options};
 use http::{Method, Request};
@@ -20,6 +21,8 @@ pub(crate) const MACHINE: &str = "/apis/machineconfiguration.openshift.io/v1";
 pub(crate) struct Installed {
     pub(crate) cluster: ControlPlane,
     pub(crate) admin: Client,
+    /// Who asked what, from when all was installed.
+    pub(crate) audit: AuditLog,
 }
 
 /// Who asks, with one request after the other.
@@ -116,7 +119,12 @@ impl Caller {
 pub(crate) async fn installed(options: Options) -> Installed {
     let cluster = ControlPlane::start(options).await.unwrap();
     let admin = cluster.admin().await.unwrap();
-    let installed = Installed { cluster, admin };
+    let audit = cluster.audit();
+    let mut installed = Installed {
+        cluster,
+        admin,
+        audit,
+    };
     installed.until_namespaces().await;
     installed.kubectl(&["apply", "--server-side", "-k", &deploy("kustomize/base")]);
     for definition in ["machineconfigs", "machineconfignodes", "machineconfigpools"] {
@@ -127,6 +135,7 @@ pub(crate) async fn installed(options: Options) -> Installed {
         installed.node(name).await;
     }
     installed.until_admission().await;
+    installed.audit = installed.cluster.audit().from_now().unwrap();
     installed
 }
 

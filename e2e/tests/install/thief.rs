@@ -21,6 +21,7 @@ async fn a_stolen_daemon_token_changes_that_node_s_report_and_nothing_else() {
     disturbs_no_pod(&thief).await;
     reads_nothing_else(&thief).await;
     forges_nothing(&thief).await;
+    configures_nothing(&thief).await;
     gets_no_further(&thief).await;
     has_no_use_of_another_token(&installed).await;
 }
@@ -280,6 +281,9 @@ async fn forges_nothing(thief: &Caller) {
             Ask::post(elsewhere, event("Node", "worker-0")),
         )
         .await;
+}
+
+async fn configures_nothing(thief: &Caller) {
     let config = json!({"apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineConfig",
         "metadata": {"name": "mine", "labels": {"machineconfiguration.openshift.io/role": "worker"}}});
     let configs = format!("{MACHINE}/machineconfigs");

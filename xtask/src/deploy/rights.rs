@@ -75,7 +75,7 @@ const SHOWN: &[&str] = &["patch"];
 fn controller() -> Vec<Right> {
     let mut rights = machine_rights();
     rights.extend([
-        right("", &["nodes"], &["list", "watch", "patch"],
+        right("", &["nodes"], &["get", "list", "watch", "patch"],
             "assigns configs, cordons, acknowledges drains, sets and removes the taint `UpdateInProgress`"),
         right("", &["pods"], WATCHED, "knows what a drain has to move"),
         right("", &["pods/eviction"], &["create"], "drains, under every PodDisruptionBudget; it may delete no pod"),
