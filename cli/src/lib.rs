@@ -16,6 +16,7 @@ mod manifests;
 mod output;
 mod render;
 mod rendered;
+mod uninstall;
 
 use std::process::ExitCode;
 
@@ -39,6 +40,7 @@ enum Command {
     Explain(explain::Args),
     Assign(assign::Args),
     Demo(demo::Args),
+    Uninstall(uninstall::Args),
 }
 
 /// Runs the command line that the process was started with.
@@ -52,6 +54,7 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Assign(args) => assign::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Uninstall(args) => uninstall::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

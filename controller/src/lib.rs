@@ -15,6 +15,7 @@
 //! | who leads | [`lease`] |
 //! | the refusal to act beside another owner | [`guard`] |
 //! | events, metrics | [`events`], [`metrics`] |
+//! | taking all of it off a cluster | [`removal`] |
 //! | requests: errors, rates, patches that say what they assume | [`error`], [`rates`], [`patch`] |
 
 pub mod config;
@@ -28,6 +29,7 @@ pub mod lease;
 pub mod metrics;
 pub mod patch;
 pub mod rates;
+pub mod removal;
 pub mod render;
 pub mod report;
 pub mod rollout;

@@ -81,21 +81,27 @@ pub fn uncordon<'a>(node: &'a Node, request: &Request) -> NodePatch<'a> {
     let mut patch = NodePatch::of(node);
     // A newer assignment is taken before the uncordon, in the same visit.
     patch.assume(contract::DESIRED_DRAIN).assume(ours::INTENT);
-    if is_ours(node) {
-        patch.assume(ours::CORDONED);
-        let kept = node.annotations().contains_key(ours::KEEP_CORDONED);
-        if is_cordoned(node) && !kept {
-            patch.remove(&["spec", "unschedulable"]);
-        }
-        for key in protected_by_us(node) {
-            if node.annotations().contains_key(key) {
-                patch.strip(key);
-            }
-        }
-        patch.strip(ours::CORDONED);
-    }
+    undo(node, &mut patch);
     patch.annotate(contract::LAST_APPLIED_DRAIN, request.wish.to_string());
     patch
+}
+
+/// Undoes our cordon where there is one, with all that went with it.
+pub(crate) fn undo(node: &Node, patch: &mut NodePatch<'_>) {
+    if !is_ours(node) {
+        return;
+    }
+    patch.assume(ours::CORDONED);
+    let kept = node.annotations().contains_key(ours::KEEP_CORDONED);
+    if is_cordoned(node) && !kept {
+        patch.remove(&["spec", "unschedulable"]);
+    }
+    for key in protected_by_us(node) {
+        if node.annotations().contains_key(key) {
+            patch.strip(key);
+        }
+    }
+    patch.strip(ours::CORDONED);
 }
 
 /// The patch that acknowledges a drain.

@@ -44,7 +44,7 @@ async fn set(api: &Api<DynamicObject>, name: &str) -> Result<(), ApiError> {
 /// # Errors
 /// It may still be there, and taking it away may succeed later. Where there is no such Machine or no right to it, there
 /// is nothing to wait for.
-pub(super) async fn release(client: &Client, node: &Node) -> Result<(), ApiError> {
+pub(crate) async fn release(client: &Client, node: &Node) -> Result<(), ApiError> {
     let Some((api, name)) = machine(client, node) else {
         return Ok(());
     };

@@ -13,7 +13,7 @@ pub mod asked;
 pub mod blocker;
 pub mod cordon;
 pub mod evict;
-mod machine;
+pub(crate) mod machine;
 pub mod pod;
 pub mod request;
 pub mod round;

@@ -14,7 +14,7 @@ pub mod inputs;
 pub mod prune;
 pub mod publish;
 pub mod quiet;
-mod sweep;
+pub(crate) mod sweep;
 
 pub use inputs::is_rendered;
 

@@ -13,7 +13,7 @@ use api::MachineConfig;
 use api::names::{config as names, node as contract, object};
 use jiff::Timestamp;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
-use kube::{Api, ResourceExt};
+use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 use std::collections::BTreeSet;
 use tracing::info;
@@ -41,7 +41,7 @@ pub(super) async fn sweep(
         let name = config.name_any();
         let deleted = config.metadata.deletion_timestamp.is_some();
         if deleted && !named.contains(&name) {
-            release(context, config).await?;
+            release(&context.client, config).await?;
         } else if !deleted && going.contains(&name) {
             delete(context, config).await?;
         }
@@ -147,7 +147,7 @@ async fn delete(context: &Context, config: &MachineConfig) -> Result<(), ApiErro
 }
 
 /// Takes our finalizer off a deleted config that nothing names any more.
-async fn release(context: &Context, config: &MachineConfig) -> Result<(), ApiError> {
+pub(crate) async fn release(client: &Client, config: &MachineConfig) -> Result<(), ApiError> {
     let kept: Vec<&String> = config
         .finalizers()
         .iter()
@@ -160,7 +160,7 @@ async fn release(context: &Context, config: &MachineConfig) -> Result<(), ApiErr
     let patch = json!({
         "metadata": {"resourceVersion": config.resource_version(), "finalizers": kept},
     });
-    let api = Api::<MachineConfig>::all(context.client.clone());
+    let api = Api::<MachineConfig>::all(client.clone());
     let patched = api
         .patch(&name, &PatchParams::default(), &Patch::Merge(&patch))
         .await;

@@ -211,7 +211,7 @@ fn is_as_expected(node: &Node, uid: &Uid, expects: &Expects) -> bool {
 }
 
 /// Takes the taint off, at the place where it was seen.
-pub(super) fn remove_taint(node: &Node, patch: &mut NodePatch<'_>) {
+pub(crate) fn remove_taint(node: &Node, patch: &mut NodePatch<'_>) {
     let taints = taints(node);
     let Some(at) = taints
         .iter()

@@ -10,6 +10,7 @@
 mod credential;
 mod fleet;
 mod orders;
+mod removal;
 mod rollout;
 mod support;
 mod thief;

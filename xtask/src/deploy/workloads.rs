@@ -136,7 +136,6 @@ pub(super) fn of_daemon() -> Vec<Value> {
                         "volumeMounts": [{"name": "host", "mountPath": "/host", "mountPropagation": "HostToContainer"}],
                     }],
                     "hostNetwork": true,
-                    "hostPID": true,
                     "imagePullSecrets": setting("imagePullSecrets"),
                     "nodeSelector": setting("daemon.nodeSelector"),
                     "priorityClassName": "system-node-critical",
