@@ -73,7 +73,7 @@ async fn in_mid_rollout(installed: &Installed) {
     let mut fleet = Fleet::start(installed, &NODES).await;
     fleet.start_controller(installed).await;
     config(installed, "one").await;
-    make_pool(installed).await;
+    make_pool(installed);
     let first = target(installed, "worker", None).await;
     approve(installed, &first);
     until_all(installed, &first).await;

@@ -6,7 +6,7 @@ use e2e::control_plane::{Controllers, Options};
 use serde_json::{Value, json};
 
 use crate::fleet::{Fleet, is_settled, look, target};
-use crate::support::{Ask, Installed, MACHINE, installed, until};
+use crate::support::{Ask, Installed, MACHINE, deploy, installed, until};
 
 /// The controller and a daemon as the API server knows them.
 const CONTROLLER: &str = "system:serviceaccount:windlass:windlass-controller";
@@ -34,7 +34,7 @@ async fn a_first_config_and_a_change_need_no_other_rights_than_those_that_ship()
     config(&installed, "one").await;
     let before_any_pool = writes(&installed, CONTROLLER);
 
-    make_pool(&installed).await;
+    make_pool(&installed);
     let first = target(&installed, "worker", None).await;
     approve(&installed, &first);
     until_all(&installed, &first).await;
@@ -135,23 +135,21 @@ pub(crate) async fn config(installed: &Installed, text: &str) {
     }
 }
 
-/// The pool of all workers.
-pub(crate) async fn make_pool(installed: &Installed) {
-    let object = json!({
-        "apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineConfigPool",
-        "metadata": {"name": pool::WORKER},
-        "spec": {
-            "machineConfigSelector": {"matchLabels": {label::ROLE: pool::WORKER}},
-            "nodeSelector": {"matchLabels": {label::NODE_ROLE_WORKER: ""}},
-        },
-    });
-    installed
-        .admin()
-        .may(
-            "a pool",
-            Ask::post(&format!("{MACHINE}/machineconfigpools"), object),
-        )
-        .await;
+/// The first config and the pool of all workers, as docs/install.md has them.
+pub(crate) fn make_pool(installed: &Installed) {
+    let page = std::fs::read_to_string(deploy("../docs/install.md")).unwrap();
+    let blocks = page.split("```yaml\n").skip(1);
+    let manifest = blocks
+        .filter_map(|block| block.split("```").next())
+        .find(|block| block.contains("kind: MachineConfigPool"));
+    let file = installed.cluster.folder().join("first-pool.yaml");
+    std::fs::write(&file, manifest.unwrap()).unwrap();
+    installed.kubectl(&[
+        "apply",
+        "--validate=strict",
+        "-f",
+        &file.display().to_string(),
+    ]);
 }
 
 /// Approves the first config, as docs/install.md says.

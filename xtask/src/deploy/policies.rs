@@ -134,10 +134,10 @@ fn daemon_on_event() -> Vec<Value> {
     let rules = vec![
         bound(),
         rule(
-            "object.involvedObject.?kind.orValue('') == 'Node'",
+            "dyn(object).involvedObject.?kind.orValue('') == 'Node'",
             "a daemon tells only of its Node",
         ),
-        on_own_node("object.involvedObject.?name.orValue('')"),
+        on_own_node("dyn(object).involvedObject.?name.orValue('')"),
     ];
     policy(
         "windlass-daemon-event",
