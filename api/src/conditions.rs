@@ -6,6 +6,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// Ours, on MachineConfigPools and on the MachineConfiguration: fields of the spec are kept and change nothing here, though
+/// they would in the reference; the message names them.
+pub const FIELDS_WITHOUT_EFFECT: &str = "FieldsWithoutEffect";
+
 /// Condition types of a MachineConfigPool.
 pub mod pool {
     /// All nodes have the pool's rendered config.
@@ -41,6 +45,8 @@ pub mod pool {
     /// Ours: the kubelet part of the target waits on nodes of the pool; the reason names what the cluster's API lacks, and
     /// the message the instance, as the controller last heard.
     pub const KUBELET_WITHHELD: &str = "KubeletWithheld";
+    /// Ours: the spec sets fields that are kept and change nothing; the message names them.
+    pub const FIELDS_WITHOUT_EFFECT: &str = super::FIELDS_WITHOUT_EFFECT;
 }
 
 /// Condition types of a MachineConfigNode (`reference/machine-config.md` 2.15).

@@ -42,7 +42,7 @@ pub struct MachineConfigurationSpec {
     /// Differences that validation lets pass although no update applies them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub irreconcilable_validation_overrides: Option<IrreconcilableOverrides>,
-    /// How much the controller tells.
+    /// How much the controller tells. Kept, without effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "log_level")]
     pub log_level: Option<LogLevel>,

@@ -11,6 +11,7 @@
 //! | drains, evictions, our cordon | [`drain`] |
 //! | what is shown on MachineConfigNodes | [`report`] |
 //! | what is shown on pools | [`status`] |
+//! | fields that are kept and change nothing | [`without_effect`] |
 //! | what the API server instances serve | [`gate`] |
 //! | who leads | [`lease`] |
 //! | the refusal to act beside another owner | [`guard`] |
@@ -36,6 +37,7 @@ pub mod rollout;
 pub mod run;
 pub mod status;
 pub mod stores;
+pub mod without_effect;
 
 pub use config::{Config, Flags};
 pub use run::{Parts, RunError, run};

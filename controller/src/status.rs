@@ -17,6 +17,7 @@ use crate::events::{self, Tone};
 use crate::metrics::{Metrics, OfNode, OfPool, OfReason};
 use crate::render::Verdict;
 use crate::rollout::Decided;
+use crate::without_effect;
 use api::MachineConfigPool;
 use api::conditions::{Condition, pool as types};
 use api::machineconfiguration::PoolConfiguration;
@@ -170,6 +171,9 @@ fn judge(
             status.transitions.push(kind);
         }
     }
+    if let Some(condition) = without_effect(pool, &status.conditions) {
+        status::set(&mut status.conditions, condition, now);
+    }
     if decided.refused {
         status::set(&mut status.conditions, refused(), now);
     } else {
@@ -181,6 +185,22 @@ fn judge(
         .conditions
         .sort_by(|one, other| one.kind.cmp(&other.kind));
     Some(status)
+}
+
+/// What the pool's spec says in vain, if anything, or said before.
+fn without_effect(pool: &MachineConfigPool, shown: &[PoolCondition]) -> Option<PoolCondition> {
+    let is_shown = shown
+        .iter()
+        .any(|condition| condition.kind == types::FIELDS_WITHOUT_EFFECT);
+    let fields = without_effect::of_pool(&pool.spec);
+    let said = without_effect::condition(&fields, is_shown)?;
+    Some(PoolCondition {
+        kind: said.type_,
+        status: said.status,
+        reason: said.reason,
+        message: said.message,
+        since: None,
+    })
 }
 
 /// The plan broke a promise: nothing of it is done until it does not.
@@ -416,6 +436,22 @@ mod tests {
             difference(&before, &status("BudgetZero", "3 nodes wait", 1)),
             Difference::Edge
         );
+    }
+
+    #[test]
+    fn a_pool_names_its_fields_without_effect_until_they_are_gone() {
+        let pool = |spec: Value| -> MachineConfigPool {
+            serde_json::from_value(json!({"metadata": {"name": "worker"}, "spec": spec}))
+                .expect("a pool")
+        };
+        let pinned = pool(json!({"pinnedImageSets": [{"name": "a"}]}));
+
+        let set = without_effect(&pinned, &[]).expect("a condition");
+        let gone = without_effect(&pool(json!({})), std::slice::from_ref(&set));
+
+        assert!(set.is_true() && set.message.ends_with(": spec.pinnedImageSets"));
+        assert_eq!(gone.map(|gone| gone.status), Some("False".to_owned()));
+        assert!(without_effect(&pool(json!({})), &[]).is_none());
     }
 
     #[test]

@@ -2,11 +2,12 @@
 //!
 //! # Guarantees
 //! Written only where MachineConfiguration `cluster` exists, and only if it says something else. A policy
-//! that cannot be read leaves the published one as it is, and is named in a condition.
+//! that cannot be read leaves the published one as it is, and is named in a condition; so are fields without effect.
 
 use crate::context::Context;
 use crate::error::{ApiError, Attempt};
-use api::conditions::{self, Condition, status};
+use crate::without_effect;
+use api::conditions::{self, Condition, FIELDS_WITHOUT_EFFECT, status};
 use api::names::object;
 use api::operator::{NodeDisruptionPolicy, NodeDisruptionPolicyStatus};
 use api::{MachineConfiguration, MachineConfigurationStatus};
@@ -66,6 +67,11 @@ fn wanted(
         Err(error) => Condition::new(READ, status::FALSE, "InvalidPolicy", error.to_string()),
     };
     conditions::set(&mut status.conditions, condition, now);
+    let is_shown = conditions::find(&status.conditions, FIELDS_WITHOUT_EFFECT).is_some();
+    let fields = without_effect::of_configuration(&configuration.spec);
+    if let Some(condition) = without_effect::condition(&fields, is_shown) {
+        conditions::set(&mut status.conditions, condition, now);
+    }
     status.observed_generation = configuration.metadata.generation;
     status
 }
@@ -129,6 +135,21 @@ mod tests {
 
         assert_eq!(paths(&status), paths(&good));
         assert!(!conditions::is_true(&status.conditions, READ));
+    }
+
+    #[test]
+    fn a_field_without_effect_is_named_until_it_is_gone() {
+        let boots = json!({"managedBootImages": {"machineManagers": []}});
+        let set = published(&boots, MachineConfigurationStatus::default());
+        let gone = published(&json!({}), set.clone());
+
+        let said = |status: &MachineConfigurationStatus| {
+            let said = conditions::find(&status.conditions, FIELDS_WITHOUT_EFFECT);
+            said.map(|said| (said.status.clone(), said.message.clone()))
+        };
+        let named = "kept, and without effect in Windlass: spec.managedBootImages";
+        assert_eq!(said(&set), Some(("True".to_owned(), named.to_owned())));
+        assert_eq!(said(&gone), Some(("False".to_owned(), String::new())));
     }
 
     #[test]
