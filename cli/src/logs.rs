@@ -1,5 +1,7 @@
 //! How the processes of this program log: to standard error, for people or for machines.
 
+use std::io::IsTerminal as _;
+
 use anyhow::{Context as _, Result};
 use tracing_subscriber::EnvFilter;
 
@@ -32,6 +34,8 @@ impl Logs {
             EnvFilter::try_new(filter).with_context(|| format!("reading --log {filter}"))?;
         let logs = tracing_subscriber::fmt()
             .with_env_filter(filter)
+            // Colours are for people at a terminal, and not for a journal.
+            .with_ansi(std::io::stderr().is_terminal())
             .with_writer(std::io::stderr);
         let started = match self.log_format {
             LogFormat::Text => logs.try_init(),
