@@ -4,6 +4,7 @@
 //! stands in its RolloutPolicy.
 
 use crate::lease::Times;
+use api::names::install;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroU32;
@@ -42,7 +43,7 @@ impl Default for Config {
         Self {
             identity: "windlass-controller".to_owned(),
             node: None,
-            namespace: "windlass-system".to_owned(),
+            namespace: install::NAMESPACE.to_owned(),
             lease: Lease::default(),
             rates: Rates::default(),
             quiet: Quiet::default(),
@@ -71,7 +72,7 @@ pub struct Lease {
 impl Default for Lease {
     fn default() -> Self {
         Self {
-            name: "windlass-controller".to_owned(),
+            name: install::CONTROLLER.to_owned(),
             duration: SignedDuration::from_secs(15),
             renew_deadline: SignedDuration::from_secs(10),
             retry_period: SignedDuration::from_secs(2),

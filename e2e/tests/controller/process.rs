@@ -11,7 +11,7 @@ const SOON: Duration = Duration::from_secs(30);
 fn leader(cluster: &Cluster) -> Option<String> {
     let lease = cluster.get(
         "leases.coordination.k8s.io",
-        "windlass-system",
+        "windlass",
         "windlass-controller",
     )?;
     lease["spec"]["holderIdentity"].as_str().map(str::to_owned)

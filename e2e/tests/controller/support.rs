@@ -56,7 +56,9 @@ pub(crate) async fn cluster() -> Cluster {
         definition["metadata"]["labels"]["windlass.dev/owner"] = json!("windlass");
         cluster.create(definition).await;
     }
-    cluster.create(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "windlass-system"}})).await;
+    cluster
+        .create(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "windlass"}}))
+        .await;
     cluster
         .create(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}))
         .await;
