@@ -31,10 +31,12 @@ mod server;
 mod story;
 
 mod applying;
+mod defining;
 mod deleting;
 mod evicting;
 mod listing;
 mod patching;
+mod showing;
 mod watching;
 
 use std::process::ExitCode;
@@ -48,13 +50,15 @@ use self::story::Case;
 /// A room of the suite and its cases.
 type Room = (&'static str, fn() -> Vec<Case>);
 
-const ROOMS: [Room; 6] = [
+const ROOMS: [Room; 8] = [
     ("patching", patching::cases),
     ("applying", applying::cases),
     ("listing", listing::cases),
     ("watching", watching::cases),
     ("evicting", evicting::cases),
     ("deleting", deleting::cases),
+    ("defining", defining::cases),
+    ("showing", showing::cases),
 ];
 
 /// The real control plane, when it is needed.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use http::Request;
 use http_body_util::BodyExt as _;
@@ -11,6 +12,8 @@ use serde_json::Value;
 /// What the suite calls itself: field managers are named after it.
 const AGENT: &str = "suite/1";
 const JSON: &str = "application/json";
+/// What kubectl asks for where it prints columns.
+const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
 
 /// The kinds of patches.
 pub const MERGE: &str = "application/merge-patch+json";
@@ -90,6 +93,11 @@ impl Server {
         self.send("GET", path, JSON, None, None).await
     }
 
+    /// As kubectl shows it.
+    pub async fn table(&self, path: &str) -> Reply {
+        self.send("GET", path, TABLE, None, None).await
+    }
+
     pub async fn post(&self, path: &str, body: Value) -> Reply {
         self.send("POST", path, JSON, Some(JSON), Some(body)).await
     }
@@ -109,6 +117,21 @@ impl Server {
     pub async fn delete_with(&self, path: &str, options: Value) -> Reply {
         self.send("DELETE", path, JSON, Some(JSON), Some(options))
             .await
+    }
+
+    /// Asks until the answer is as it should be; how often that takes is no part of the story.
+    pub async fn until(&self, path: &str, what: impl Fn(&Value) -> bool) {
+        for _ in 0..600 {
+            let asked = Request::get(path).body(Body::empty()).unwrap();
+            let answer = self.client.send(asked).await.unwrap();
+            let good = answer.status().is_success();
+            let bytes = answer.into_body().collect().await.unwrap().to_bytes();
+            if good && what(&read(&bytes, false)) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("never: {path}");
     }
 
     /// Sends a request and takes in the whole answer.

@@ -168,7 +168,7 @@ fn compare(bindings: &mut Bindings, real: &Exchange, memory: &Exchange) -> Vec<D
     found
 }
 
-/// The value with all times of now as one and the same.
+/// The value with all times of now as one and the same, and numbers as JSON means them.
 fn timeless(value: &Value) -> Value {
     match value {
         Value::Array(items) => items.iter().map(timeless).collect(),
@@ -180,8 +180,15 @@ fn timeless(value: &Value) -> Value {
             })
             .collect(),
         Value::String(text) if is_now(text) => json!("(now)"),
+        // JSON does not tell 1 from 1.0.
+        Value::Number(number) => whole(number).map_or_else(|| value.clone(), Value::from),
         other => other.clone(),
     }
+}
+
+fn whole(number: &serde_json::Number) -> Option<i64> {
+    let float = number.as_f64().filter(|float| float.fract() == 0.0)?;
+    format!("{float:.0}").parse().ok()
 }
 
 /// Managers are listed by the second in which they wrote, which is not the same second on both servers.

@@ -19,9 +19,7 @@ pub(crate) struct Rules {
 
 impl fmt::Debug for Rules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rules")
-            .field("any", &self.compiled.is_some())
-            .finish()
+        f.debug_struct("Rules").field("any", &self.any()).finish()
     }
 }
 
@@ -32,6 +30,11 @@ impl Rules {
         Self {
             compiled: any.then(|| (Validator::new(), compile_schema(schema))),
         }
+    }
+
+    /// Whether there are any.
+    pub(crate) fn any(&self) -> bool {
+        self.compiled.is_some()
     }
 
     /// The rules that the object, or its change from `old`, breaks.

@@ -13,10 +13,10 @@ pub(super) const DEPLOYMENTS: &[Column] = &[
         "Pods that are ready, of those wanted.",
         |object, _| ready(object),
     ),
-    number("Up-to-date", "Pods of the newest template.", |object, _| {
+    always("Up-to-date", "Pods of the newest template.", |object, _| {
         count(object, &["status", "updatedReplicas"])
     }),
-    number(
+    always(
         "Available",
         "Pods that have been ready for long enough.",
         |object, _| count(object, &["status", "availableReplicas"]),
