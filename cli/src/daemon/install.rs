@@ -69,9 +69,10 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> Result<()> {
     args.logs.start()?;
     runtime()?.block_on(async {
-        let config = kube::Config::infer()
+        let mut config = kube::Config::infer()
             .await
             .context("looking for the cluster that this pod runs in")?;
+        config.default_retry = false;
         let client = Client::try_from(config).context("making a client")?;
         let node = node_name(&args)?;
         let program = std::fs::read("/proc/self/exe").context("reading this program")?;

@@ -112,7 +112,7 @@ async fn serve(settings: Settings) -> Result<()> {
 }
 
 async fn client(settings: &Settings) -> Result<Client> {
-    let config = match &settings.kubeconfig {
+    let mut config = match &settings.kubeconfig {
         Some(path) => {
             let read = Kubeconfig::read_from(path)
                 .with_context(|| format!("reading the kubeconfig {}", path.display()))?;
@@ -124,6 +124,8 @@ async fn client(settings: &Settings) -> Result<Client> {
             .await
             .context("looking for a cluster: name one with --kubeconfig")?,
     };
+    // What the server refuses for now the daemon asks again by its own backoff, which it can name.
+    config.default_retry = false;
     Client::try_from(config).context("making a client")
 }
 
