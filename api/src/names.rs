@@ -145,10 +145,11 @@ pub mod ours {
         OS_ID,
         CAPABILITIES,
     ];
-    /// What a daemon acts by, besides [`super::node::ACTED_BY`].
-    pub const ACTED_BY: [&str; 2] = [INTENT, DRAINED_INTENT];
+    /// What a daemon acts by, or its pool is let go by, besides [`super::node::ACTED_BY`]: whoever took the note of a request off
+    /// would turn it into the approval of a whole pool.
+    pub const ACTED_BY: [&str; 3] = [INTENT, DRAINED_INTENT, ASSIGNED_ON_REQUEST];
     /// What else the controller writes on a Node.
-    pub const REMEMBERED: [&str; 3] = [CORDONED, DRAIN_RELEASED_AT, ASSIGNED_ON_REQUEST];
+    pub const REMEMBERED: [&str; 2] = [CORDONED, DRAIN_RELEASED_AT];
     /// What people write on a Node.
     pub const OF_PEOPLE: [&str; 3] = [KEEP_CORDONED, ASSIGN_REQUEST, API_VERSION];
 }

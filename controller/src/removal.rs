@@ -12,6 +12,7 @@
 
 use crate::drain::{cordon, machine};
 use crate::error::{ApiError, Attempt, Meaning};
+use crate::lease::shell::record;
 use crate::patch::NodePatch;
 use crate::render::{publish::FINALIZER, sweep};
 use crate::rollout::execute::remove_taint;
@@ -52,15 +53,11 @@ pub async fn led_by(
 
 /// The holder of a lease that is not over.
 fn holder(lease: &Lease, now: Timestamp) -> Option<String> {
-    let spec = lease.spec.as_ref()?;
-    let holder = spec
-        .holder_identity
-        .clone()
-        .filter(|name| !name.is_empty())?;
-    let seconds = i64::from(spec.lease_duration_seconds.unwrap_or_default());
-    let until = spec.renew_time.as_ref()?.0;
-    let age = now.duration_since(until).as_secs();
-    (age < seconds).then_some(holder)
+    let renewed = lease.spec.as_ref()?.renew_time.as_ref()?.0;
+    let record = record(lease);
+    record
+        .holder
+        .filter(|_| now.duration_since(renewed) < record.duration)
 }
 
 /// Takes all of it off.
@@ -155,6 +152,8 @@ mod tests {
                 "machineconfiguration.openshift.io/desiredConfig": "x",
                 "machineconfiguration.openshift.io/state": "Working",
                 "windlass.dev/intent": "3",
+                "windlass.dev/assigned-on-request": "3",
+                "windlass.dev/drain-released-at": "2026-11-24T08:00:00Z",
                 "windlass.dev/cordoned": "3;2026-11-24T08:00:00Z;karpenter.sh/do-not-disrupt",
                 "karpenter.sh/do-not-disrupt": "true",
                 "cluster-autoscaler.kubernetes.io/scale-down-disabled": "true",

@@ -249,7 +249,8 @@ pub async fn release(client: Client, config: &Config) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn record(lease: &Lease) -> Record {
+/// What a stored Lease says.
+pub(crate) fn record(lease: &Lease) -> Record {
     let spec = lease.spec.clone().unwrap_or_default();
     let seconds = spec.lease_duration_seconds.unwrap_or_default();
     Record {
