@@ -3,8 +3,8 @@
 //! # Guarantees
 //! Slots first: one swap of the ledger carries all grants and returns of a round, and only after it has
 //! succeeded is anything written on a node. The ledger that decides is read from the API server in the same
-//! round, and so is each node whose slot is given back. A plan that the checker refuses is not executed. What was not written is written by the next
-//! round.
+//! round, and so is each node whose slot is given back. A plan that the checker refuses is not executed. What was
+//! not written is written by the next round.
 //! # Assumptions
 //! Nothing that is remembered between rounds: dropping this at any await loses nothing.
 //! # Not here
@@ -111,8 +111,7 @@ async fn round(
         if ledger.is_none() {
             list_nodes(context, facts, &mut snapshot).await?;
         }
-        planned = plan(&snapshot, &policy, now);
-        reread::returned(context, facts, &mut snapshot, &mut planned, &policy, now).await?;
+        planned = reread::plan_anew(context, facts, &mut snapshot, &planned, &policy, now).await?;
         read = ledger;
     }
     // A plan that does nothing can break a promise, too: a node that is left idle, a wait that is not so.

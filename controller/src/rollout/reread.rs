@@ -25,36 +25,35 @@ use std::collections::BTreeSet;
 /// So many nodes are read at a time: one round gives back few slots, and one connection carries as many.
 const AT_ONCE: usize = 16;
 
-/// Reads the nodes whose slots `planned` gives back, and plans again with what they are, until a plan gives back only
-/// slots of nodes that were read. Each turn reads a node that none has read before.
-pub(super) async fn returned(
+/// Plans with nodes that are read anew wherever the plan gives their slots back, `before` among those plans: it tells which
+/// nodes most likely matter. Each turn reads a node that none has read before.
+pub(super) async fn plan_anew(
     context: &Context,
     facts: &mut Facts,
     snapshot: &mut Snapshot,
-    planned: &mut Plan,
+    before: &Plan,
     policy: &Policy,
     now: Timestamp,
-) -> Result<(), ApiError> {
+) -> Result<Plan, ApiError> {
     if snapshot.nodes_listed_consistently {
-        return Ok(());
+        return Ok(plan(snapshot, policy, now));
     }
     let mut read = BTreeSet::new();
+    let mut unread: Vec<NodeName> = settled(before).cloned().collect();
     loop {
-        let unread: Vec<NodeName> = settled(planned)
-            .filter(|node| !read.contains(*node))
-            .cloned()
-            .collect();
-        if unread.is_empty() {
-            return Ok(());
-        }
         for (name, node) in read_nodes(context, &unread).await? {
-            read.insert(name.clone());
             snapshot.nodes.remove(&name);
             let seen = node.iter().map(|node| (node, NodeView::from_node(node)));
             let nodes = fold::nodes(context, facts, &snapshot.pools, seen);
             snapshot.nodes.extend(nodes);
+            read.insert(name);
         }
-        *planned = plan(snapshot, policy, now);
+        let planned = plan(snapshot, policy, now);
+        let again = settled(&planned).filter(|node| !read.contains(*node));
+        unread = again.cloned().collect();
+        if unread.is_empty() {
+            return Ok(planned);
+        }
     }
 }
 

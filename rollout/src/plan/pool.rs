@@ -134,7 +134,8 @@ impl<'a> Pool<'a> {
     }
 
     /// Whether the pool's first rendered config was ever let go: one of its nodes was given a config of this pool by
-    /// us, and not because a person asked for that node; or the annotation names this config; or an approved pool was complete once, whatever its nodes are now.
+    /// us, and not because a person asked for that node; or the annotation names this config; or an approved pool was
+    /// complete once, whatever its nodes are now.
     fn is_approved(&self, target: &ConfigName) -> bool {
         let view = self.view;
         let approved = view.approved_first.as_ref();
