@@ -24,7 +24,7 @@ async fn changes_of_several_resources_are_told_in_the_order_in_which_they_were_s
     let server = ApiServer::new(starting_at(start), Options::default());
     let mut changes = server
         .observer()
-        .subscribe_all(&["leases.coordination.k8s.io", "nodes"]);
+        .subscribe(&["leases.coordination.k8s.io", "nodes"]);
 
     let looks = std::thread::spawn(move || {
         let mut versions = Vec::new();

@@ -37,7 +37,7 @@ pub(crate) async fn play(server: ApiServer, name: String, habits: Habits) {
         api: Api::all(client.clone()),
         client,
         seen: server.observer(),
-        changes: server.observer().subscribe("nodes"),
+        changes: server.observer().subscribe(&["nodes"]),
         name,
     };
     loop {

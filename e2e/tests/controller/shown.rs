@@ -4,6 +4,7 @@ use crate::played::Habits;
 use crate::support::{Cluster, cluster, machine_config, named, on_requests, tell};
 use crate::workers::{CURRENT, DESIRED, ROLLOUT, SOON, all_updated, three_workers};
 use serde_json::{Value, json};
+use simulation::server::observe::Changes;
 use simulation::server::{Event, Outcome};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -35,16 +36,22 @@ fn story(versions: &[Event], name: &Value) -> String {
     of_node.map(one).collect()
 }
 
+/// What was stored since the last look.
+fn events(changes: &mut Changes) -> Vec<Event> {
+    let events = changes.drain().unwrap().into_iter();
+    events.map(|(_, event)| event).collect()
+}
+
 #[test]
 fn a_node_that_is_still_to_come_bears_the_taint_and_loses_it_with_its_assignment() {
     tell(async {
         let cluster = three_workers(Habits::default()).await;
-        let mut changes = cluster.server.observer().subscribe("nodes");
+        let mut changes = cluster.server.observer().subscribe(&["nodes"]);
         cluster.change().await;
         let target = cluster.target("worker").unwrap();
         cluster.until(ROLLOUT, "all are updated", all_updated).await;
 
-        let versions = changes.drain().unwrap();
+        let versions = events(&mut changes);
         let tainted = versions.iter().filter(|it| has_taint(&it.object));
         let mut names = BTreeSet::new();
         for change in tainted {
@@ -75,7 +82,7 @@ fn taints_are_written_at_a_limited_rate_and_no_assignment_waits_for_them() {
         for number in 0..30 {
             cluster.node(&format!("worker-{number:02}"), "worker").await;
         }
-        let mut changes = cluster.server.observer().subscribe("nodes");
+        let mut changes = cluster.server.observer().subscribe(&["nodes"]);
         cluster.start();
 
         let assigned = |it: &Cluster| it.annotation("worker-00", DESIRED).is_some();
@@ -84,7 +91,7 @@ fn taints_are_written_at_a_limited_rate_and_no_assignment_waits_for_them() {
             .await;
         tokio::time::sleep(Duration::from_secs(10)).await;
 
-        let versions = changes.drain().unwrap();
+        let versions = events(&mut changes);
         let set = versions.iter().filter(|it| {
             has_taint(&it.object)
                 && it
@@ -107,14 +114,14 @@ fn a_pool_s_changing_facts_are_written_at_most_once_a_second() {
             ..Habits::default()
         })
         .await;
-        let mut changes = cluster.server.observer().subscribe(POOLS);
+        let mut changes = cluster.server.observer().subscribe(&[POOLS]);
         let mut last: Option<(Value, tokio::time::Instant)> = None;
         cluster.change().await;
 
         let end = tokio::time::Instant::now() + Duration::from_mins(1);
         while tokio::time::Instant::now() < end {
             tokio::time::sleep(Duration::from_millis(50)).await;
-            for change in changes.drain().unwrap() {
+            for change in events(&mut changes) {
                 let edges = edges(&change.object);
                 let now = tokio::time::Instant::now();
                 if let Some((before, at)) = &last {

@@ -21,7 +21,7 @@ const RESOURCES: [&str; 7] = [
 ///
 /// It has to be polled once before anything is written; changes from before are not seen.
 pub async fn follow(server: ApiServer, observer: Arc<Mutex<Observer>>) {
-    let mut changes = server.observer().subscribe_all(&RESOURCES);
+    let mut changes = server.observer().subscribe(&RESOURCES);
     loop {
         let events = match changes.next().await {
             Ok(events) => events,

@@ -256,9 +256,12 @@ impl Observer {
 
     /// Ends the taking of a node that has carried out its assignment and has been Ready since.
     fn release(&mut self, name: &str) {
-        let lacks = self.lacks(name);
-        if let Some(node) = self.nodes.get_mut(name) {
-            node.taken &= lacks.is_some();
+        let is_taken = self.nodes.get(name).is_some_and(|node| node.taken);
+        if is_taken
+            && self.lacks(name).is_none()
+            && let Some(node) = self.nodes.get_mut(name)
+        {
+            node.taken = false;
         }
     }
 

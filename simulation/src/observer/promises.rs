@@ -1,7 +1,7 @@
 //! The promises that stored versions of objects can show to be broken.
 
 use super::Observer;
-use super::facts::{NodeFacts, primary_pool};
+use super::facts::NodeFacts;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use std::fmt;
@@ -93,14 +93,6 @@ impl Observer {
         let size = self.in_pool(pool).count();
         let most = facts.most_away(size);
         let taken = self.in_pool(pool).filter(|node| node.taken).count();
-        let lacks: Vec<String> = self
-            .nodes
-            .iter()
-            .filter(|(_, node)| {
-                node.taken && primary_pool(&self.pools, &node.facts.labels) == Some(pool)
-            })
-            .filter_map(|(name, _)| Some(format!("{name} {}", self.lacks(name)?)))
-            .collect();
         let known_down = |since: Option<Timestamp>| {
             since.is_some_and(|since| now.duration_since(since) > KNOWN_AFTER)
         };
@@ -109,6 +101,15 @@ impl Observer {
             .filter(|node| known_down(node.down_since))
             .count();
         if taken + down > most {
+            let in_pool =
+                |facts: &NodeFacts| self.pool_of(facts).is_some_and(|(own, _)| own == pool);
+            let taken_ones = self
+                .nodes
+                .iter()
+                .filter(|(_, node)| node.taken && in_pool(&node.facts));
+            let lacks: Vec<String> = taken_ones
+                .filter_map(|(name, _)| Some(format!("{name} {}", self.lacks(name)?)))
+                .collect();
             let what = format!(
                 "{name} of pool {pool} was taken: {taken} taken and {down} down otherwise, {most} allowed ({})",
                 lacks.join("; ")

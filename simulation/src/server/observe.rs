@@ -16,19 +16,11 @@ pub struct Observer {
     shared: Arc<Shared>,
 }
 
-/// Follows all changes of one resource.
-pub struct Changes {
-    shared: Arc<Shared>,
-    resource: String,
-    seen: u64,
-    wake: tokio::sync::watch::Receiver<u64>,
-}
-
-/// Follows all changes of several resources, in the one order in which they were stored.
+/// Follows all changes of some resources, in the one order in which they were stored.
 ///
 /// Each look takes the changes of all of them under one lock. Taking them resource by resource would let a change of the
 /// first slip in behind its look and a later change of the second in before its own: the second would be told first.
-pub struct Together {
+pub struct Changes {
     shared: Arc<Shared>,
     resources: Vec<(&'static str, tokio::sync::watch::Receiver<u64>)>,
     seen: u64,
@@ -69,22 +61,8 @@ impl Observer {
         self.shared.state().store.version()
     }
 
-    /// Follows the changes of a resource from now on.
-    pub fn subscribe(&self, resource: &str) -> Changes {
-        let mut state = self.shared.state();
-        let wake = state.store.subscribe(resource);
-        Changes {
-            shared: Arc::clone(&self.shared),
-            resource: resource.to_owned(),
-            seen: state.store.version(),
-            wake,
-        }
-    }
-}
-
-impl Observer {
-    /// Follows the changes of several resources from now on, in one order.
-    pub fn subscribe_all(&self, resources: &[&'static str]) -> Together {
+    /// Follows the changes of these resources from now on, in one order. `resources` are named as in [`Observer::get`].
+    pub fn subscribe(&self, resources: &[&'static str]) -> Changes {
         let mut state = self.shared.state();
         let seen = state.store.version();
         let resources = resources
@@ -92,7 +70,7 @@ impl Observer {
             .map(|resource| (*resource, state.store.subscribe(resource)))
             .collect();
         drop(state);
-        Together {
+        Changes {
             shared: Arc::clone(&self.shared),
             resources,
             seen,
@@ -100,7 +78,7 @@ impl Observer {
     }
 }
 
-impl Together {
+impl Changes {
     /// The changes since the last call with their resources, oldest first. Waits for none.
     pub fn drain(&mut self) -> Result<Vec<(&'static str, Event)>, Forgotten> {
         for (_, wake) in &mut self.resources {
@@ -128,34 +106,6 @@ impl Together {
             let wakes = self.resources.iter_mut();
             let (change, _, _) = select_all(wakes.map(|(_, wake)| wake.changed().boxed())).await;
             if change.is_err() {
-                return Ok(Vec::new());
-            }
-        }
-    }
-}
-
-impl Changes {
-    /// The changes since the last call, oldest first. Waits for none.
-    pub fn drain(&mut self) -> Result<Vec<Event>, Forgotten> {
-        self.wake.borrow_and_update();
-        let state = self.shared.state();
-        let events: Vec<Event> = state
-            .store
-            .changes_after(&self.resource, self.seen)?
-            .cloned()
-            .collect();
-        self.seen = state.store.version();
-        Ok(events)
-    }
-
-    /// Waits until there may be a change, and takes all.
-    pub async fn next(&mut self) -> Result<Vec<Event>, Forgotten> {
-        loop {
-            let events = self.drain()?;
-            if !events.is_empty() {
-                return Ok(events);
-            }
-            if self.wake.changed().await.is_err() {
                 return Ok(Vec::new());
             }
         }
