@@ -21,6 +21,14 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
+    /// The one of this kubeconfig; without one, as where none is named.
+    pub(crate) fn of(kubeconfig: Option<PathBuf>) -> Self {
+        Self {
+            kubeconfig,
+            context: None,
+        }
+    }
+
     /// How to reach it. What the server refuses for now is told to the caller, who knows what it means: left to itself, the
     /// client would ask for a refused eviction fifteen times, ten seconds apart, while no hold names the wait.
     pub(crate) async fn config(&self) -> Result<Config> {
@@ -103,10 +111,7 @@ mod tests {
     fn a_refused_eviction_is_an_answer_and_not_asked_for_again_by_the_client() {
         let path = std::env::temp_dir().join(format!("windlass-{}.kubeconfig", std::process::id()));
         std::fs::write(&path, KUBECONFIG).unwrap();
-        let cluster = Cluster {
-            kubeconfig: Some(path.clone()),
-            context: None,
-        };
+        let cluster = Cluster::of(Some(path.clone()));
 
         let config = block_on(cluster.config()).unwrap();
 

@@ -16,6 +16,7 @@ mod manifests;
 mod output;
 mod render;
 mod rendered;
+mod signals;
 mod uninstall;
 
 use std::process::ExitCode;

@@ -19,12 +19,12 @@ use anyhow::{Context as _, Result, bail};
 use kube::Client;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
 use crate::clock;
 use crate::cluster::Cluster;
 use crate::logs::Logs;
+use crate::signals::told_to_end;
 
 /// Where a pod learns its own name and node, by the downward API.
 const POD_NAME: &str = "POD_NAME";
@@ -76,14 +76,7 @@ async fn control(config: Config, cluster: &Cluster, listen: SocketAddr) -> Resul
         ask: Arc::new(AskOverNetwork::new(kubeconfig)),
         metrics,
     };
-    let mut told = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
-    let shutdown = async move {
-        tokio::select! {
-            _ = told.recv() => info!("told to end"),
-            _ = tokio::signal::ctrl_c() => info!("interrupted"),
-        }
-    };
-    let ended = controller::run(parts, shutdown).await;
+    let ended = controller::run(parts, told_to_end()?).await;
     door.abort();
     ended.context("running the controller")
 }

@@ -27,10 +27,12 @@ use super::layout::{
     AUTHORITY, DIRECTORY, KUBECONFIG, PROGRAM, PROGRAM_DIRECTORIES, RESTART_DUE, SETTINGS, TOKEN,
     UNIT, UNIT_FILE, UNIT_PATH,
 };
+use super::runtime;
 use super::settings::{NODE_NAME, Settings};
-use super::{runtime, told_to_end};
 use crate::clock;
+use crate::cluster::Cluster;
 use crate::logs::Logs;
+use crate::signals::told_to_end;
 
 /// Where a pod finds its ServiceAccount.
 const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -69,10 +71,10 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> Result<()> {
     args.logs.start()?;
     runtime()?.block_on(async {
-        let mut config = kube::Config::infer()
+        let config = Cluster::default()
+            .config()
             .await
             .context("looking for the cluster that this pod runs in")?;
-        config.default_retry = false;
         let client = Client::try_from(config).context("making a client")?;
         let node = node_name(&args)?;
         let program = std::fs::read("/proc/self/exe").context("reading this program")?;

@@ -22,13 +22,13 @@ use ::daemon::host::plain::{Options, PlainHost, Systemd};
 use ::daemon::shell;
 use anyhow::{Context as _, Result};
 use jiff::SignedDuration;
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
-use tokio::signal::unix::{SignalKind, signal};
+use kube::Client;
 use tracing::info;
 
 use crate::clock;
+use crate::cluster::Cluster;
 use crate::logs::Logs;
+use crate::signals::told_to_end;
 use settings::{Flags, Settings};
 
 /// Runs the node's side, as a service of its host.
@@ -77,7 +77,8 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
 
 async fn serve(settings: Settings) -> Result<()> {
     let node = settings.node_name()?;
-    let client = client(&settings).await?;
+    let cluster = Cluster::of(settings.kubeconfig.clone());
+    let client = Client::try_from(cluster.config().await?).context("making a client")?;
     let options = Options {
         root: settings.root.clone(),
         state_directory: settings.state_directory.clone(),
@@ -109,33 +110,4 @@ async fn serve(settings: Settings) -> Result<()> {
         ended = run => Ok(ended?),
         () = fresh => Ok(()),
     }
-}
-
-async fn client(settings: &Settings) -> Result<Client> {
-    let mut config = match &settings.kubeconfig {
-        Some(path) => {
-            let read = Kubeconfig::read_from(path)
-                .with_context(|| format!("reading the kubeconfig {}", path.display()))?;
-            Config::from_custom_kubeconfig(read, &KubeConfigOptions::default())
-                .await
-                .with_context(|| format!("using the kubeconfig {}", path.display()))?
-        }
-        None => Config::infer()
-            .await
-            .context("looking for a cluster: name one with --kubeconfig")?,
-    };
-    // What the server refuses for now the daemon asks again by its own backoff, which it can name.
-    config.default_retry = false;
-    Client::try_from(config).context("making a client")
-}
-
-/// Completes when the process is told to end.
-fn told_to_end() -> Result<impl Future<Output = ()>> {
-    let mut told = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
-    Ok(async move {
-        tokio::select! {
-            _ = told.recv() => info!("told to end"),
-            _ = tokio::signal::ctrl_c() => info!("interrupted"),
-        }
-    })
 }

@@ -105,8 +105,8 @@ impl Bench {
         Client::new(service, "windlass")
     }
 
-    /// One pass, `later` seconds after the first.
-    async fn install(&self, program: &str, later: i64) -> bool {
+    /// The installer's command line for this host and account, with `more`.
+    fn install_args(&self, more: &[&str]) -> install::Args {
         let account = self.account.path().display().to_string();
         let host = self.host.path().display().to_string();
         let line = [
@@ -115,12 +115,15 @@ impl Bench {
             &host,
             "--service-account",
             &account,
-            "--server",
-            "https://10.0.0.1:6443",
         ];
+        InstallLine::parse_from(line.iter().chain(more)).args
+    }
+
+    /// One pass, `later` seconds after the first.
+    async fn install(&self, program: &str, later: i64) -> bool {
         let installer = Installer {
             root: Root::open(self.host.path()).unwrap(),
-            args: InstallLine::parse_from(line).args,
+            args: self.install_args(&["--server", "https://10.0.0.1:6443"]),
             node: NODE.to_owned(),
             program: program.as_bytes().to_vec(),
             client: self.client(),
@@ -247,16 +250,7 @@ async fn the_kubelets_own_way_to_the_api_server_is_taken() {
     );
     fs::create_dir_all(bench.path("/etc/kubernetes")).unwrap();
     fs::write(bench.path("/etc/kubernetes/kubelet.conf"), kubelet).unwrap();
-    let host = bench.host.path().display().to_string();
-    let account = bench.account.path().display().to_string();
-    let line = [
-        "install",
-        "--host-root",
-        &host,
-        "--service-account",
-        &account,
-    ];
-    let args = InstallLine::parse_from(line).args;
+    let args = bench.install_args(&[]);
     let found = install::server::find(&Root::open(bench.host.path()).unwrap(), &args).unwrap();
     assert_eq!(found.authority, b"abc");
     let kubeconfig = found.kubeconfig().unwrap();

@@ -17,7 +17,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use simulation::pace::Pace;
-use tokio::signal::unix::{SignalKind, signal};
 
 use self::chapters::{CHAPTERS, Chapter};
 use self::progress::Teller;
@@ -25,6 +24,7 @@ use self::stage::Stage;
 use self::verdict::{Told, Verdict};
 use crate::manifests::{self, Manifest};
 use crate::output::{Output, print_json, print_text};
+use crate::signals::told_to_end;
 
 /// Runs a simulated fleet on this machine and tells what Windlass does with it.
 #[derive(clap::Args, Debug)]
@@ -164,17 +164,14 @@ async fn tell(args: &Args, chapters: &[&'static Chapter]) -> Result<Verdict> {
 /// Tells the verdict, and then holds the cluster for as long as it is wanted.
 async fn show(args: &Args, stage: &Stage, verdict: &Verdict) -> Result<()> {
     // Listened for before the verdict is out: who reads it may end the demo at once.
-    let mut told = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    let told = told_to_end()?;
     match args.output {
         Output::Json => print_json(verdict)?,
         Output::Text => print_text(&verdict.to_string())?,
     }
     if args.hold {
         stage.teller().say("the cluster stays up; Ctrl-C ends it");
-        tokio::select! {
-            pressed = tokio::signal::ctrl_c() => pressed.context("listening for Ctrl-C")?,
-            _ = told.recv() => {}
-        }
+        told.await;
     }
     Ok(())
 }
