@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::compare::Difference;
+use crate::compare::{Difference, without_values};
 use crate::server::Exchange;
 
 /// Whether a difference is meant.
@@ -87,23 +87,4 @@ fn sentences(difference: &Difference) -> Option<(&str, &str)> {
         .place
         .ends_with(".message")
         .then_some((theirs?, ours?))
-}
-
-/// A sentence without the objects in it.
-fn without_values(sentence: &str) -> String {
-    let mut depth = 0_usize;
-    sentence
-        .chars()
-        .filter(|letter| {
-            match letter {
-                '{' => depth += 1,
-                '}' => {
-                    depth = depth.saturating_sub(1);
-                    return false;
-                }
-                _ => {}
-            }
-            depth == 0
-        })
-        .collect()
 }

@@ -9,6 +9,8 @@ use http_body_util::BodyExt as _;
 use kube::client::Body;
 use serde_json::Value;
 
+use crate::compare::read;
+
 /// What the suite calls itself: field managers are named after it.
 const AGENT: &str = "suite/1";
 const JSON: &str = "application/json";
@@ -177,15 +179,4 @@ impl Server {
         });
         reply
     }
-}
-
-fn read(bytes: &[u8], watched: bool) -> Value {
-    if watched {
-        return serde_json::Deserializer::from_slice(bytes)
-            .into_iter::<Value>()
-            .map(Result::unwrap)
-            .collect();
-    }
-    serde_json::from_slice(bytes)
-        .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(bytes).into_owned()))
 }

@@ -139,6 +139,37 @@ fn is_age(text: &str) -> bool {
             .all(|letter| letter.is_ascii_digit() || "smhdy".contains(letter))
 }
 
+/// A sentence without the JSON objects in it.
+pub(crate) fn without_values(sentence: &str) -> String {
+    let mut depth = 0_usize;
+    sentence
+        .chars()
+        .filter(|letter| {
+            match letter {
+                '{' => depth += 1,
+                '}' => {
+                    depth = depth.saturating_sub(1);
+                    return false;
+                }
+                _ => {}
+            }
+            depth == 0
+        })
+        .collect()
+}
+
+/// An answer as JSON: of a watch that was granted the list of its events, of what is no JSON its text.
+pub(crate) fn read(bytes: &[u8], watched: bool) -> Value {
+    if watched {
+        return serde_json::Deserializer::from_slice(bytes)
+            .into_iter::<Value>()
+            .map(Result::unwrap)
+            .collect();
+    }
+    serde_json::from_slice(bytes)
+        .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(bytes).into_owned()))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -1,6 +1,5 @@
 //! A server to which requests are sent as they were recorded.
 
-use bytes::Bytes;
 use http::Request;
 use http_body_util::BodyExt as _;
 use jiff::Timestamp;
@@ -12,6 +11,7 @@ use std::collections::BTreeMap;
 use tower::{Service as _, ServiceExt as _};
 
 use crate::bindings::Bindings;
+use crate::compare::read;
 
 /// When the first recorded object was made.
 const START: &str = "2026-11-23T21:02:42Z";
@@ -126,15 +126,4 @@ pub(crate) async fn send(server: &ApiServer, outgoing: Outgoing) -> Reply {
             .collect(),
         body: read(&bytes, watched),
     }
-}
-
-fn read(bytes: &Bytes, watched: bool) -> Value {
-    if watched {
-        return serde_json::Deserializer::from_slice(bytes)
-            .into_iter::<Value>()
-            .map(Result::unwrap)
-            .collect();
-    }
-    serde_json::from_slice(bytes)
-        .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(bytes).into_owned()))
 }

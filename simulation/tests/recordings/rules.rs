@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::compare::Difference;
+use crate::compare::{Difference, without_values};
 use crate::recording::Exchange;
 
 /// A difference that is meant.
@@ -86,25 +86,6 @@ pub(crate) const RULES: &[Rule] = &[
         },
     },
 ];
-
-/// A sentence without the JSON objects in it.
-fn without_values(sentence: &str) -> String {
-    let mut depth = 0_usize;
-    sentence
-        .chars()
-        .filter(|letter| {
-            match letter {
-                '{' => depth += 1,
-                '}' => {
-                    depth = depth.saturating_sub(1);
-                    return false;
-                }
-                _ => {}
-            }
-            depth == 0
-        })
-        .collect()
-}
 
 /// The differences that no rule covers; the places in `RULES` of those that covered something go to `used`.
 pub(crate) fn unexplained(

@@ -92,24 +92,34 @@ async fn whole(bench: &PlainBench) -> (Seen, Option<User>) {
     (bench.seen(), user)
 }
 
+/// Changes a machine as [`content`] says; how many steps that takes.
+async fn change(bench: &PlainBench) -> usize {
+    let before = bench.disk().steps.taken().len();
+    apply::apply(bench.machine(), &content(), None)
+        .await
+        .unwrap();
+    bench.disk().steps.taken().len() - before
+}
+
+/// A machine whose power was cut at this step of the change, and came back.
+async fn cut_at(step: usize) -> PlainBench {
+    let bench = PlainBench::new();
+    live_in(bench.machine()).await;
+    bench.disk().steps.cut_at(step);
+    let cut = apply::apply(bench.machine(), &content(), None).await;
+    cut.unwrap_err();
+    bench.start_again()
+}
+
 #[tokio::test]
 async fn a_power_cut_at_any_step_of_a_change_is_finished_by_the_next_start() {
     let straight = PlainBench::new();
     live_in(straight.machine()).await;
-    let before = straight.disk().steps.taken().len();
-    apply::apply(straight.machine(), &content(), None)
-        .await
-        .unwrap();
-    let steps = straight.disk().steps.taken().len() - before;
+    let steps = change(&straight).await;
     assert!(steps > 50, "{steps}");
     let applied = whole(&straight).await;
     for step in 0..steps {
-        let bench = PlainBench::new();
-        live_in(bench.machine()).await;
-        bench.disk().steps.cut_at(step);
-        let cut = apply::apply(bench.machine(), &content(), None).await;
-        cut.unwrap_err();
-        let bench = bench.start_again();
+        let bench = cut_at(step).await;
         apply::apply(bench.machine(), &content(), None)
             .await
             .unwrap();
@@ -122,18 +132,9 @@ async fn a_power_cut_at_any_step_of_a_change_can_be_put_back() {
     let straight = PlainBench::new();
     live_in(straight.machine()).await;
     let found = whole(&straight).await;
-    let before = straight.disk().steps.taken().len();
-    apply::apply(straight.machine(), &content(), None)
-        .await
-        .unwrap();
-    let steps = straight.disk().steps.taken().len() - before;
+    let steps = change(&straight).await;
     for step in 0..steps {
-        let bench = PlainBench::new();
-        live_in(bench.machine()).await;
-        bench.disk().steps.cut_at(step);
-        let cut = apply::apply(bench.machine(), &content(), None).await;
-        cut.unwrap_err();
-        let bench = bench.start_again();
+        let bench = cut_at(step).await;
         let nothing = apply::Content::default();
         apply::apply(bench.machine(), &nothing, None).await.unwrap();
         assert_eq!(whole(&bench).await, found, "step {step}");
