@@ -80,10 +80,9 @@ impl<'a> Gate<'a> {
         };
         if let Wanted::Config { config, .. } = &wanted
             && assigned != Some(config)
-            && let Some(reason) = node.cannot_apply.get(config)
+            && let Some(hold) = unsupported(node, config)
         {
-            let (config, reason) = (config.clone(), shown(reason));
-            return Wanted::Nothing(Hold::UnsupportedChange { config, reason });
+            return Wanted::Nothing(hold);
         }
         wanted
     }
@@ -95,9 +94,8 @@ impl<'a> Gate<'a> {
         config: &ConfigName,
         gate: Option<&KubeletGate>,
     ) -> Option<Hold> {
-        if let Some(reason) = node.cannot_apply.get(config) {
-            let (config, reason) = (config.clone(), shown(reason));
-            return Some(Hold::UnsupportedChange { config, reason });
+        if let Some(hold) = unsupported(node, config) {
+            return Some(hold);
         }
         let Some(view) = self.snapshot.configs.get(config) else {
             return Some(Hold::ConfigUnknown {
@@ -158,10 +156,9 @@ impl<'a> Gate<'a> {
                 withheld: Some(withheld),
             };
         }
-        if let Some(reason) = node.cannot_apply.get(target) {
-            // What is composed has the target's rest, which is what the host refuses.
-            let (config, reason) = (target.clone(), shown(reason));
-            return Wanted::Nothing(Hold::UnsupportedChange { config, reason });
+        // What is composed has the target's rest, which is what such a host refuses.
+        if let Some(hold) = unsupported(node, target) {
+            return Wanted::Nothing(hold);
         }
         match self.by_parts.get(&(&to.pool, &from.kubelet_part, &to.rest)) {
             Some(config) => Wanted::Config {
@@ -308,4 +305,11 @@ fn machine_fact(
         Some(version) if version.satisfies(needs) => None,
         Some(version) => Some(MachinePackagesFact::Old(*version)),
     }
+}
+
+/// That the node's host cannot apply a config, if so.
+fn unsupported(node: &NodeView, config: &ConfigName) -> Option<Hold> {
+    let reason = shown(node.cannot_apply.get(config)?);
+    let config = config.clone();
+    Some(Hold::UnsupportedChange { config, reason })
 }
