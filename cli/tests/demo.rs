@@ -147,3 +147,29 @@ fn a_held_demo_without_first_approval_tells_its_verdict_and_ends_well_on_sigterm
     assert!(still_up);
     assert!(ended.success(), "{ended}");
 }
+
+#[test]
+fn a_demo_that_is_ended_before_its_verdict_leaves_no_folder() {
+    let own = Own::of("ended", MANIFESTS);
+    let temporary = own.0.join("temporary");
+    fs::create_dir(&temporary).unwrap();
+    let mut command = own.with_manifests();
+    command
+        .env("TMPDIR", &temporary)
+        .arg("--wait-for-approval")
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let mut demo = Held(command.spawn().unwrap());
+    // The first thing that it says is where the cluster's folder lies; it can say the rest for as long as it lives.
+    let mut said = BufReader::new(demo.0.stderr.take().unwrap()).lines();
+    let first = said.next().unwrap().unwrap();
+    let is_there = fs::read_dir(&temporary).unwrap().count() == 1;
+
+    let id = rustix::process::Pid::from_child(&demo.0);
+    rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+    let ended = demo.0.wait().unwrap();
+
+    assert!(is_there, "{first}");
+    assert!(!ended.success(), "a demo without a verdict passed");
+    assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0);
+}

@@ -142,6 +142,8 @@ async fn tell(args: &Args, chapters: &[&'static Chapter]) -> Result<Verdict> {
         Some(path) => manifests::load(path)?,
         None => stage::base_manifests()?,
     };
+    // Whenever the end comes, the cluster and its folder go in order.
+    let interrupted = told_to_end()?;
     let stage = Stage::open(
         description,
         args.pace.pace(),
@@ -154,6 +156,10 @@ async fn tell(args: &Args, chapters: &[&'static Chapter]) -> Result<Verdict> {
     let told = tokio::select! {
         told = story(&stage, &first, !args.wait_for_approval, chapters) => told,
         never = progress::show(&stage) => match never {},
+        () = interrupted => {
+            stage.close().await;
+            bail!("the demo was told to end before its verdict; its cluster and its folder are gone");
+        }
     };
     let verdict = Verdict::new(stage.fleet(), told);
     let shown = show(args, &stage, &verdict).await;

@@ -83,7 +83,10 @@ pub fn pool_status(
         conditions.put(types::UPDATING, false, "", "");
     } else if pool.paused {
         conditions.put(types::UPDATED, false, "", "");
-        let message = format!("Pool is paused; will not update to MachineConfig {target}");
+        let message = match &pool.target {
+            Some(target) => format!("Pool is paused; will not update to MachineConfig {target}"),
+            None => "Pool is paused; its first MachineConfig is not rendered".to_owned(),
+        };
         conditions.put(types::UPDATING, false, "", &message);
     } else {
         conditions.put(types::UPDATED, false, "", "");

@@ -62,6 +62,21 @@ fn a_pool_that_was_never_rendered_is_not_updated_though_it_has_no_node() {
 }
 
 #[test]
+fn a_paused_pool_that_was_never_rendered_names_no_machine_config() {
+    let fleet = fleet().worker(|pool| {
+        pool.target = None;
+        pool.paused = true;
+    });
+
+    let status = status(&fleet);
+
+    assert_eq!(
+        condition(&status.conditions, "Updating").message,
+        "Pool is paused; its first MachineConfig is not rendered"
+    );
+}
+
+#[test]
 fn a_pool_keeps_its_former_configuration_while_a_part_is_withheld() {
     let fleet = fleet()
         .config("mix", ("k33", "r2"), None)
