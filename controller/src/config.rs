@@ -129,7 +129,7 @@ impl Default for Rates {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Quiet {
-    /// Inputs count once they have been unchanged for so long.
+    /// Inputs count once they have been unchanged for so long; `0s`: at once.
     pub period: SignedDuration,
     /// They count after so long even if they keep changing.
     pub at_most: SignedDuration,
@@ -267,6 +267,14 @@ pub enum ConfigError {
         /// What it says.
         value: SignedDuration,
     },
+    /// A duration that may be nothing at all, and no less.
+    #[error("the setting `{field}` is {value:?}: give a duration, or 0s for none")]
+    Negative {
+        /// The field's path.
+        field: &'static str,
+        /// What it says.
+        value: SignedDuration,
+    },
     /// A duration that is stored in whole seconds: a part of one would be lost, and with it a part of the lease.
     #[error("the setting `{field}` is {value:?}: give whole seconds, at least 1")]
     NotWholeSeconds {
@@ -297,7 +305,6 @@ impl Config {
         let lease = &self.lease;
         for (field, value) in [
             ("lease.retryPeriod", lease.retry_period),
-            ("quiet.period", self.quiet.period),
             ("instances.period", self.instances.period),
             ("instances.patience", self.instances.patience),
             ("statusPeriod", self.status_period),
@@ -305,6 +312,12 @@ impl Config {
             if value <= SignedDuration::ZERO {
                 return Err(ConfigError::NotPositive { field, value });
             }
+        }
+        if self.quiet.period < SignedDuration::ZERO {
+            return Err(ConfigError::Negative {
+                field: "quiet.period",
+                value: self.quiet.period,
+            });
         }
         if lease.duration.as_secs() < 1 || lease.duration.subsec_nanos() != 0 {
             return Err(ConfigError::NotWholeSeconds {
@@ -362,6 +375,21 @@ mod tests {
         let error = serde_json::from_str::<Config>(r#"{"evictoins": 3}"#).expect_err("a typo");
 
         assert!(error.to_string().contains("evictoins"), "{error}");
+    }
+
+    #[test]
+    fn inputs_may_count_at_once_and_not_before() {
+        let of = |millis| {
+            let mut config = Config::default();
+            config.quiet.period = SignedDuration::from_millis(millis);
+            config.validated().map(drop).map_err(|e| e.to_string())
+        };
+
+        assert_eq!(of(0), Ok(()));
+        assert_eq!(
+            of(-1),
+            Err("the setting `quiet.period` is -1ms: give a duration, or 0s for none".to_owned())
+        );
     }
 
     #[test]

@@ -2,6 +2,10 @@
 //!
 //! * [`conformance`]: Windlass's pure rooms against what the reference's own functions answered.
 //! * [`control_plane`]: a real API server with all that belongs to it, on loopback.
+//! * [`machines`]: simulated machines with real daemons, for such an API server.
+//! * [`bench`]: how fast a rollout is there, and what it costs.
 
+pub mod bench;
 pub mod conformance;
 pub mod control_plane;
+pub mod machines;

@@ -1,5 +1,6 @@
 //! The house's own chores: `cargo xtask <chore>`.
 
+mod bench;
 mod checks;
 mod codegen;
 mod conformance;
@@ -13,7 +14,7 @@ use std::env;
 
 use anyhow::{Context as _, bail};
 
-const USAGE: &str = "usage: cargo xtask test [CHECK...] | tidy | conformance | codegen [--check] | record | control-plane [build|run]";
+const USAGE: &str = "usage: cargo xtask test [CHECK...] | tidy | conformance | codegen [--check] | record | control-plane [build|run] | bench cluster [--scenario NAME] [-o json]";
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -24,6 +25,7 @@ fn main() -> anyhow::Result<()> {
         "conformance" => conformance::run(tools::root()),
         "codegen" => codegen::run(tools::root(), rest),
         "record" => record::run(),
+        "bench" => bench::run(rest),
         "control-plane" => checks::control_plane(rest),
         other => bail!("there is no chore {other:?}; {USAGE}"),
     }

@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{OnceLock, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 
@@ -23,6 +24,9 @@ use super::error::{ControlPlaneError, Result, file};
 
 /// How much of a log's end an error carries: some twenty lines.
 const TAIL_BYTES: u64 = 4_000;
+
+/// Which field of `/proc/PID/stat` is the time in user mode, counted from the one after the name; that in the kernel follows.
+const USER_TIME_FIELD: usize = 11;
 
 /// How a process is started, as often as one likes.
 #[derive(Clone, Debug)]
@@ -45,7 +49,8 @@ pub struct Process {
 }
 
 impl Process {
-    pub(super) fn start(recipe: Recipe) -> Result<Self> {
+    /// Starts one.
+    pub fn start(recipe: Recipe) -> Result<Self> {
         let mut process = Self {
             recipe,
             child: None,
@@ -134,11 +139,30 @@ impl Process {
 
     /// Memory that it has in use, in KiB, as the kernel counts it; none if it does not run.
     pub fn resident_kib(&self) -> Option<u64> {
+        self.memory_kib("VmRSS:")
+    }
+
+    /// The most memory that it ever had in use, in KiB; none if it does not run.
+    pub fn resident_peak_kib(&self) -> Option<u64> {
+        self.memory_kib("VmHWM:")
+    }
+
+    fn memory_kib(&self, field: &str) -> Option<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id()?)).ok()?;
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(field))?;
         line.split_whitespace().next()?.parse().ok()
+    }
+
+    /// Time that it has spent on a processor, all threads together; none if it does not run.
+    pub fn on_processor(&self) -> Option<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id()?)).ok()?;
+        // The second field is the program's name in brackets, which may hold anything.
+        let (_, fields) = stat.rsplit_once(')')?;
+        let mut fields = fields.split_whitespace().skip(USER_TIME_FIELD);
+        let user: u64 = fields.next()?.parse().ok()?;
+        let system: u64 = fields.next()?.parse().ok()?;
+        let millis = (user + system) * 1000 / rustix::param::clock_ticks_per_second();
+        Some(Duration::from_millis(millis))
     }
 }
 

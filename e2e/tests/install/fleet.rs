@@ -1,21 +1,16 @@
 //! Simulated machines whose daemons are the real ones, with the tokens that daemons have; and the real controller with its own.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use api::clock::Clock;
 use api::names::{install, node, ours};
 use controller::gate::AskOwnServer;
 use controller::metrics::Metrics;
 use controller::{Config, Parts};
 use e2e::control_plane::certificates::Identity;
-use futures::FutureExt as _;
-use kube::Client;
+use e2e::machines::{self, clock};
 use serde_json::Value;
-use simulation::chance::Chance;
-use simulation::machine::{self, FileTree, Machine, MachineSpec, OsMode, Services, SimHost};
+use simulation::machine;
 use simulation::pace::Pace;
-use simulation::version::Version;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::support::{Ask, Installed, MACHINE, until};
@@ -37,14 +32,9 @@ impl Fleet {
                 .unwrap();
             let kubelet = installed.caller(&kubelet).await.0;
             let daemon = installed.daemon(name).await.0;
-            let made = Machine::new(
-                spec(name),
-                FileTree::in_memory(),
-                Pace::demo(),
-                &Chance::from_seed(1),
-            );
-            let machine = Arc::new(made.unwrap());
-            let services = services(&machine, kubelet, daemon);
+            let machine = machines::made(machines::spec(name), Pace::demo()).unwrap();
+            let ended = |how| panic!("the daemon ended: {how}");
+            let services = machines::services(&machine, kubelet, daemon, &clock(), ended);
             machines.spawn(machine::run(machine, services));
         }
         let fleet = Self {
@@ -118,15 +108,6 @@ impl Drop for Fleet {
     }
 }
 
-/// The machine's clock: these tests run in real time.
-pub(crate) fn clock() -> Clock {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a real control plane lives in real time"
-    )]
-    Clock::new(jiff::Timestamp::now)
-}
-
 /// The Node.
 pub(crate) async fn look(installed: &Installed, name: &str) -> Value {
     let path = format!("/api/v1/nodes/{name}");
@@ -169,42 +150,4 @@ pub(crate) async fn target(installed: &Installed, pool: &str, before: Option<&st
     };
     until("the pool has its target", async || read().await.is_some()).await;
     read().await.unwrap()
-}
-
-fn spec(name: &str) -> MachineSpec {
-    MachineSpec {
-        name: name.to_owned(),
-        os_id: "debian".to_owned(),
-        os_version: "12".to_owned(),
-        mode: OsMode::Package,
-        kubelet: Version::parse("1.36.3").unwrap(),
-        api_packages: BTreeMap::new(),
-        image: None,
-        image_kubelets: BTreeMap::new(),
-        node_labels: BTreeMap::new(),
-        address: "10.0.0.1".to_owned(),
-        static_pods: Vec::new(),
-    }
-}
-
-fn services(machine: &Arc<Machine>, kubelet: Client, daemon: Client) -> Services {
-    let (kubelet_machine, daemon_machine) = (Arc::clone(machine), Arc::clone(machine));
-    Services {
-        kubelet: Box::new(move || {
-            simulation::kubelet::run(Arc::clone(&kubelet_machine), kubelet.clone(), clock()).boxed()
-        }),
-        daemon: Box::new(move || {
-            let machine = Arc::clone(&daemon_machine);
-            let run = daemon::shell::run(
-                daemon.clone(),
-                machine.name().to_owned(),
-                SimHost::new(machine),
-                clock(),
-                daemon::shell::Config::default(),
-                std::future::pending(),
-            );
-            run.map(|ended| panic!("the daemon ended: {ended:?}"))
-                .boxed()
-        }),
-    }
 }

@@ -2,9 +2,10 @@
 
 use api::names::{group, install, label, ours};
 use controller::removal;
+use e2e::machines::clock;
 use serde_json::Value;
 
-use crate::fleet::{Fleet, clock, look, note, target};
+use crate::fleet::{Fleet, look, note, target};
 use crate::rollout::{NODES, approve, config, make_pool, options, until_all};
 use crate::support::{Ask, Installed, deploy, installed, until};
 
