@@ -1,14 +1,15 @@
 //! What every reconciler has at hand, and what they tell each other.
 
 use crate::config::{Config, Rates};
-use crate::drain::DrainFact;
+use crate::drain::fact::DrainFact;
 use crate::events::Events;
-use crate::gate::{AllHeard, AskVersion};
+use crate::gate::ask::AskVersion;
+use crate::gate::heard::AllHeard;
 use crate::metrics::Metrics;
 use crate::rates::Rate;
-use crate::render::Verdict;
-use crate::rollout::Decided;
-use crate::rollout::taints::Wishes;
+use crate::render::verdict::Verdict;
+use crate::rollout::decided::Decided;
+use crate::rollout::wishes::Wishes;
 use crate::stores::{Stores, Wakes};
 use api::clock::Clock;
 use jiff::Timestamp;

@@ -13,7 +13,7 @@ use crate::gate::{self, AskVersion};
 use crate::guard::{self, GuardError};
 use crate::lease::shell::{Election, release};
 use crate::metrics::Metrics;
-use crate::rollout::taints::Wishes;
+use crate::rollout::wishes::Wishes;
 use crate::stores::{Stores, Wakes};
 use crate::{drain, render, report, rollout as rollouts, status};
 use api::clock::Clock;

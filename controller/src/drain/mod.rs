@@ -13,6 +13,7 @@ pub mod asked;
 pub mod blocker;
 pub mod cordon;
 pub mod evict;
+pub mod fact;
 pub(crate) mod machine;
 pub mod pod;
 pub mod request;
@@ -21,13 +22,16 @@ pub mod rules;
 pub mod step;
 mod work;
 
+pub use fact::DrainFact;
+
 use crate::context::Context;
 use crate::error::Backoff;
 use crate::events::{self, Tone};
 use crate::patch::Written;
-use crate::rollout::{Decided, is_control_plane};
+use crate::rollout::control_plane::is_alone;
+use crate::rollout::decided::Decided;
 use asked::Asked;
-use blocker::{Blocker, summary};
+use blocker::summary;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
@@ -45,24 +49,6 @@ use work::Done;
 
 /// After a write on a node, the watch should show it soon; after so long the node is looked at anyway.
 const SHOWN_AFTER: SignedDuration = SignedDuration::from_secs(5);
-
-/// How the drain of a node goes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DrainFact {
-    /// When it began.
-    pub since: Option<Timestamp>,
-    /// What keeps pods on the node.
-    pub blockers: Vec<Blocker>,
-    /// It takes longer than the owner allows.
-    pub late: bool,
-}
-
-impl DrainFact {
-    /// One sentence for people.
-    pub fn message(&self) -> String {
-        summary(&self.blockers)
-    }
-}
 
 /// Drains and uncordons until dropped.
 pub async fn run(context: &Context) {
@@ -327,19 +313,6 @@ fn standing(context: &Context, decided: &Decided, node: &Node, request: &Request
         alone: is_alone(context, node),
         may_be_uncordoned,
     }
-}
-
-/// Whether the node is the only one of the control plane.
-pub(crate) fn is_alone(context: &Context, node: &Node) -> bool {
-    if !is_control_plane(node) {
-        return false;
-    }
-    let nodes = context.stores.nodes.all();
-    nodes
-        .iter()
-        .filter(|kept| is_control_plane(&kept.node))
-        .count()
-        == 1
 }
 
 fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {

@@ -15,14 +15,16 @@ pub mod prune;
 pub mod publish;
 pub mod quiet;
 pub(crate) mod sweep;
+pub mod verdict;
 
 pub use inputs::is_rendered;
+pub use verdict::Verdict;
 
 use crate::context::Context;
 use crate::error::{ApiError, Backoff, Chain, Meaning};
 use crate::events::{self, Tone};
 use crate::metrics::OfReason;
-use crate::rollout::host;
+use crate::rollout::facts::host;
 use crate::stores::Whole;
 use api::{MachineConfig, MachineConfigPool};
 use inputs::{Refused, Way};
@@ -39,23 +41,6 @@ use tracing::warn;
 
 /// A full pass happens at least so often: what is to be removed grows old without any change.
 const FULL_PASS: SignedDuration = SignedDuration::from_hours(1);
-
-/// What came of rendering a pool.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Its target is what it should be.
-    Rendered {
-        /// The target.
-        config: String,
-    },
-    /// It has no new target; the condition says why.
-    Refused {
-        /// Stable identifier.
-        reason: &'static str,
-        /// For people.
-        message: String,
-    },
-}
 
 /// Renders until dropped.
 pub async fn run(context: &Context) {

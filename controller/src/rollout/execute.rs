@@ -6,10 +6,9 @@
 //! # Not here
 //! Taints that are not taken off with an assignment: they are advice, see [`super::taints`].
 
-use super::fold::is_control_plane;
+use super::control_plane::{is_alone, is_control_plane};
 use super::record::{self, OwnPods, own_pods};
 use crate::context::Context;
-use crate::drain;
 use crate::drain::request::Request;
 use crate::error::{ApiError, Chain, Meaning};
 use crate::events::{self, Tone};
@@ -78,7 +77,7 @@ async fn assign_node(context: &Context, assign: &Assign) -> Result<(), ApiError>
     patch.annotate(contract::DESIRED_CONFIG, assign.config.as_str());
     patch.annotate(ours::INTENT, assign.intent.to_string());
     if is_control_plane(node) {
-        let alone = drain::is_alone(context, node);
+        let alone = is_alone(context, node);
         let topology = if alone {
             contract::TOPOLOGY_SINGLE_REPLICA
         } else {

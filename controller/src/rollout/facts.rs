@@ -4,10 +4,12 @@
 //! Rendered configs are immutable, so a fact holds for as long as the object (by uid) is there; what is
 //! gone is forgotten with it.
 
-use crate::render::{self, convert::to_rendering};
+use crate::context::Context;
+use crate::render::{convert::to_rendering, inputs::is_rendered};
 use api::MachineConfig;
-use api::names::config as names;
+use api::names::{config as names, object, ours};
 use api::operator::StorageOverride;
+use k8s_openapi::api::core::v1::Node;
 use kube::ResourceExt;
 use rendering::changes::Changes;
 use rendering::configuration::Configuration;
@@ -65,7 +67,7 @@ impl Facts {
             self.policy = policy;
         }
         let mut there = BTreeSet::new();
-        for config in configs.filter(|config| render::is_rendered(config)) {
+        for config in configs.filter(|config| is_rendered(config)) {
             let name = ConfigName::from(config.name_any());
             there.insert(name.clone());
             let known = self
@@ -209,6 +211,26 @@ pub fn capabilities(reported: Option<&str>, overrides: &[StorageOverride]) -> Ca
         Some(names) => Capabilities::from_names(names.split(',').map(str::trim)),
     };
     host.with_overrides(overrides)
+}
+
+/// What a node's host can apply.
+pub fn host(context: &Context, node: &Node) -> rendering::reconcile::Capabilities {
+    let configuration = context.stores.configuration.get(object::CLUSTER);
+    let overrides = configuration.as_ref().and_then(|configuration| {
+        configuration
+            .spec
+            .irreconcilable_validation_overrides
+            .as_ref()
+    });
+    let overrides = overrides
+        .map(|overrides| overrides.storage.as_slice())
+        .unwrap_or_default();
+    capabilities(
+        node.annotations()
+            .get(ours::CAPABILITIES)
+            .map(String::as_str),
+        overrides,
+    )
 }
 
 #[cfg(test)]

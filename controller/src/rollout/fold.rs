@@ -4,15 +4,16 @@
 //! Reads caches only and decides nothing. The ledger, and the Nodes where the ledger is missing, are put in
 //! by the caller, who reads them consistently.
 
-use super::facts::{Facts, capabilities};
+use super::control_plane::api_pod_names;
+use super::facts::{Facts, host};
 use super::record;
 use crate::context::Context;
-use crate::drain::DrainFact;
 use crate::drain::blocker::Blocker;
+use crate::drain::fact::DrainFact;
 use crate::drain::pod::PodView;
 use crate::gate;
 use crate::stores::NODE_LEASES;
-use api::names::{label, object, ours};
+use api::names::{object, ours};
 use api::{MachineConfigNode, MachineConfigPool, RolloutPolicy};
 use k8s_openapi::api::core::v1::Node;
 use kube::ResourceExt;
@@ -24,9 +25,6 @@ use rollout::snapshot::{ApiPod, ApiServers, Assigned, DrainView, NodeView, PoolV
 use rollout::{Policy, PoolPolicy, Snapshot};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// Labels by which the control plane's own static pods say what they are.
-pub const API_COMPONENTS: [&str; 2] = ["kube-apiserver", "etcd"];
 
 /// All that the planner knows, but for the ledger.
 pub fn snapshot(context: &Context, facts: &mut Facts) -> Snapshot {
@@ -138,26 +136,6 @@ fn judge_hosts(
     }
 }
 
-/// What a node's host can apply.
-pub fn host(context: &Context, node: &Node) -> rendering::reconcile::Capabilities {
-    let configuration = context.stores.configuration.get(object::CLUSTER);
-    let overrides = configuration.as_ref().and_then(|configuration| {
-        configuration
-            .spec
-            .irreconcilable_validation_overrides
-            .as_ref()
-    });
-    let overrides = overrides
-        .map(|overrides| overrides.storage.as_slice())
-        .unwrap_or_default();
-    capabilities(
-        node.annotations()
-            .get(ours::CAPABILITIES)
-            .map(String::as_str),
-        overrides,
-    )
-}
-
 fn view(pool: &MachineConfigPool) -> (PoolName, PoolView) {
     let view = PoolView::from_pool(pool);
     (view.name.clone(), view)
@@ -200,21 +178,6 @@ pub fn api_pods(pods: &[Arc<PodView>], record: Option<&MachineConfigNode>) -> Ve
         .collect()
 }
 
-/// The API server and etcd pods among these, and whether they are Ready.
-pub fn api_pod_names(pods: &[Arc<PodView>]) -> BTreeMap<String, bool> {
-    let is_api = |pod: &&Arc<PodView>| {
-        let component = pod
-            .labels
-            .get("component")
-            .or_else(|| pod.labels.get("k8s-app"));
-        pod.mirror && component.is_some_and(|name| API_COMPONENTS.contains(&name.as_str()))
-    };
-    pods.iter()
-        .filter(is_api)
-        .map(|pod| (pod.pod.name.clone(), pod.ready))
-        .collect()
-}
-
 fn api_servers(context: &Context) -> ApiServers {
     let notes = context.board.notes();
     ApiServers::from_answers(
@@ -222,11 +185,4 @@ fn api_servers(context: &Context) -> ApiServers {
             (instance.as_str(), heard.answer.as_deref().ok(), heard.since)
         }),
     )
-}
-
-/// Whether the node is of the control plane.
-pub fn is_control_plane(node: &Node) -> bool {
-    label::CONTROL_PLANE
-        .iter()
-        .any(|label| node.labels().contains_key(*label))
 }

@@ -10,6 +10,7 @@
 //! # Not here
 //! The decision itself: the crate `rollout`.
 
+pub mod control_plane;
 pub mod decided;
 pub mod execute;
 pub mod facts;
@@ -18,9 +19,9 @@ pub mod ledger;
 pub mod record;
 mod reread;
 pub mod taints;
+pub mod wishes;
 
 pub use decided::Decided;
-pub use fold::{host, is_control_plane};
 
 use crate::context::Context;
 use crate::error::{ApiError, Attempt, Backoff, Chain, Meaning};

@@ -4,7 +4,7 @@
 //! It follows the assignment. An assignment whose record was not written is recorded by the next round, as
 //! long as the ledger proves it ours.
 
-use super::fold::{api_pod_names, is_control_plane};
+use super::control_plane::{api_pod_names, is_control_plane};
 use crate::context::Context;
 use crate::error::{ApiError, Attempt, Meaning};
 use api::machineconfiguration::{ConfigVersion, ObjectName};
