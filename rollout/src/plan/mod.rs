@@ -6,7 +6,7 @@
 //!
 //! # How a round goes
 //! 1. [`holders`]: who holds a slot, by the ledger and by the Nodes.
-//! 2. [`requests`]: what persons asked for by name.
+//! 2. [`requests`]: what persons asked for by name, on holders first; on others once step 3 has told which slots are free.
 //! 3. [`serve`]: holders finish, take a newer config in their slot, are repaired, or are let go.
 //! 4. [`candidates`]: as many of the others as the budget ([`crate::budget`]), the config's record ([`trial`]) and the
 //!    control plane ([`control_plane`]) let go, in [`order`].
@@ -40,8 +40,9 @@ use round::Round;
 /// The answer to a snapshot under a policy at a moment.
 pub fn plan(snapshot: &Snapshot, policy: &Policy, now: Timestamp) -> Plan {
     let mut round = Round::new(snapshot, policy, now);
-    requests::serve(&mut round);
+    requests::of_holders(&mut round);
     serve::holders(&mut round);
+    requests::of_others(&mut round);
     candidates::take(&mut round);
     taints::follow(&mut round);
     round.finish()

@@ -10,42 +10,55 @@ use super::step::Slot;
 use crate::budget;
 use crate::hold::{Hold, Names};
 use crate::names::{NodeName, PoolName};
-use crate::snapshot::{AssignRequest, NodeView};
+use crate::snapshot::{AssignRequest, NodeView, Snapshot};
 use std::collections::BTreeSet;
 
-/// Carries out the requests on nodes, or says why one waits.
-pub(super) fn serve(round: &mut Round<'_>) {
-    let asked = round
-        .snapshot
-        .nodes
-        .values()
-        .filter(|node| node.request.is_some());
-    for node in asked {
-        let Some(request) = &node.request else {
-            continue;
-        };
-        match may_go(round, node, request) {
-            Ok((pool, slot)) => {
-                let unwritten = round
-                    .holdings
-                    .get(&node.name)
-                    .map(|holding| &holding.holder);
-                let intent = match unwritten {
-                    Some(held) if held.intent > node.intent && held.config == request.config => {
-                        held.intent
-                    }
-                    held => held
-                        .map_or(node.intent, |held| held.intent.max(node.intent))
-                        .next(),
-                };
-                let what = (&request.config, intent);
-                round.assign_as_requested(node, &pool, what, slot, &request.reason);
-            }
-            // A holder has a better answer: how far it is.
-            Err(_) if round.holdings.contains_key(&node.name) => {}
-            Err(hold) => round.hold(&node.name, hold),
+/// Carries out the requests on nodes that hold a slot, before they are served otherwise: a request goes before whatever
+/// the node would be given in its slot.
+pub(super) fn of_holders(round: &mut Round<'_>) {
+    for node in asked(round.snapshot) {
+        if round.holdings.contains_key(&node.name) {
+            // Where it may not go, a holder has a better answer: how far it is.
+            serve(round, node).ok();
         }
     }
+}
+
+/// Carries out the requests on all others, once it is known which slots are given back; or says why one waits.
+pub(super) fn of_others(round: &mut Round<'_>) {
+    for node in asked(round.snapshot) {
+        if !round.answers.contains_key(&node.name)
+            && let Err(hold) = serve(round, node)
+        {
+            round.hold(&node.name, hold);
+        }
+    }
+}
+
+fn asked(snapshot: &Snapshot) -> impl Iterator<Item = &NodeView> {
+    let nodes = snapshot.nodes.values();
+    nodes.filter(|node| node.request.is_some())
+}
+
+fn serve(round: &mut Round<'_>, node: &NodeView) -> Result<(), Hold> {
+    let Some(request) = &node.request else {
+        return Ok(());
+    };
+    let (pool, slot) = may_go(round, node, request)?;
+    let held = round
+        .holdings
+        .get(&node.name)
+        .map(|holding| &holding.holder);
+    let intent = match held {
+        // Granted, and not written yet.
+        Some(held) if held.intent > node.intent && held.config == request.config => held.intent,
+        held => held
+            .map_or(node.intent, |held| held.intent.max(node.intent))
+            .next(),
+    };
+    let what = (&request.config, intent);
+    round.assign_as_requested(node, &pool, what, slot, &request.reason);
+    Ok(())
 }
 
 fn may_go(

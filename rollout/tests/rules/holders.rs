@@ -246,6 +246,28 @@ fn a_request_goes_past_a_pause_and_not_past_the_budget() {
 }
 
 #[test]
+fn a_request_takes_the_slot_that_another_node_gives_back_in_the_same_round() {
+    let asked = through("b").with(|node| {
+        node.request = Some(AssignRequest {
+            config: config("new"),
+            reason: "again".into(),
+        });
+    });
+    let fleet = fleet()
+        .config("new", ("k", "r"), None)
+        .node(through("a"))
+        .node(asked)
+        .holds("a", "new");
+
+    let plan = fleet.plan();
+
+    assert!(
+        matches!(plan.ledger.returned.as_slice(), [(holder, Returned::Settled)] if holder.node == "a")
+    );
+    assert_eq!(plan.given(), ["b: new"]);
+}
+
+#[test]
 fn a_request_retries_the_same_config_with_a_higher_intent() {
     let failed = node("a").failed("old", "new").with(|node| {
         node.request = Some(AssignRequest {
