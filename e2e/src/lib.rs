@@ -4,8 +4,10 @@
 //! * [`control_plane`]: a real API server with all that belongs to it, on loopback.
 //! * [`machines`]: simulated machines with real daemons, for such an API server.
 //! * [`bench`]: how fast a rollout is there, and what it costs.
+//! * [`update_graph`]: answers of the update graph against recorded ones.
 
 pub mod bench;
 pub mod conformance;
 pub mod control_plane;
 pub mod machines;
+pub mod update_graph;

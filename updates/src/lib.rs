@@ -1,0 +1,31 @@
+//! The update graph: which releases there are, which edges between them are safe, conditional or blocked, and why;
+//! what a client may conclude from an answer; and, around that, the update service.
+//!
+//! | you look for | it is in | may it touch the world? |
+//! | --- | --- | --- |
+//! | releases and edges as release images tell them | [`raw`] | never |
+//! | what the graph-data repository says of them | [`data`] | never |
+//! | both become one graph, with every reason | [`graph`] | never |
+//! | what is set aside, by name | [`aside`] | never |
+//! | the answer for one channel and architecture | [`answer`] | never |
+//! | its bytes: on the wire, and normalised for comparing | [`wire`], [`normal`] | never |
+//! | reading files, folders and archives | [`files`] | files |
+//!
+//! The modules that touch nothing take bytes and values and give values: no I/O, no clock, no chance, no environment
+//! (`e2e/tests/house.rs`, `docs/adr/0011`). Metadata keys are in [`keys`].
+
+pub mod answer;
+pub mod aside;
+pub mod data;
+pub mod files;
+pub mod graph;
+pub mod keys;
+pub mod normal;
+pub mod raw;
+pub mod wire;
+
+pub use answer::Answer;
+pub use aside::Aside;
+pub use data::GraphData;
+pub use graph::Graph;
+pub use raw::RawGraph;
