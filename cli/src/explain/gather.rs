@@ -15,7 +15,7 @@ use api::names::{config as config_names, node as contract, object, ours};
 use api::{MachineConfig, MachineConfigPool};
 use controller::drain::pod::{BudgetView, PodView};
 use controller::gate::{AskOverNetwork, ask_all};
-use controller::rollout::fold::API_COMPONENTS;
+use controller::rollout::control_plane::API_COMPONENTS;
 use controller::stores::cache::Kept as _;
 use controller::stores::{LocalVolume, NODE_LEASES, Slice};
 use k8s_openapi::api::core::v1::{Node, PersistentVolume, Pod};
