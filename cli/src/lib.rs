@@ -11,6 +11,7 @@ mod daemon;
 mod demo;
 mod diff;
 mod explain;
+mod gather;
 mod logs;
 mod manifests;
 mod output;
@@ -39,6 +40,7 @@ enum Command {
     Render(render::Args),
     Diff(diff::Args),
     Explain(explain::Args),
+    Gather(gather::Args),
     Assign(assign::Args),
     Demo(demo::Args),
     Uninstall(uninstall::Args),
@@ -53,6 +55,7 @@ pub fn main() -> ExitCode {
         Command::Render(args) => render::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Gather(args) => gather::run(&args),
         Command::Assign(args) => assign::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Uninstall(args) => uninstall::run(&args),

@@ -15,8 +15,13 @@ use rollout::policy::DrainPolicy;
 
 use super::known::Seen;
 
-/// What keeps the pods of the node that was asked about.
-pub(crate) fn blockers(seen: &Seen, policy: &DrainPolicy, now: Timestamp) -> Vec<Blocker> {
+/// What keeps the pods of this node.
+pub(crate) fn blockers(
+    seen: &Seen,
+    node: &str,
+    policy: &DrainPolicy,
+    now: Timestamp,
+) -> Vec<Blocker> {
     let budgets: Vec<_> = seen
         .budgets
         .iter()
@@ -24,7 +29,7 @@ pub(crate) fn blockers(seen: &Seen, policy: &DrainPolicy, now: Timestamp) -> Vec
         .collect();
     let round = decide(
         Drain {
-            pods: &seen.pods,
+            pods: seen.pods.get(node).map_or(&[], Vec::as_slice),
             budgets: &budgets,
             local_claims: &seen.local_claims,
             asked: &BTreeMap::new(),

@@ -30,8 +30,22 @@ use super::known::{Kind, Seen};
 /// An API server that takes longer has not answered: a person waits for the explanation.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Reads what the explanation of `node` needs; of all pools, if there is none.
-pub(crate) async fn gather(config: &Config, node: Option<&str>) -> Result<Seen> {
+/// Objects of one page: what the API server's own clients ask for.
+const PAGE: u32 = 500;
+
+/// What is to be explained.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum About<'a> {
+    /// The pools.
+    Pools,
+    /// One node.
+    Node(&'a str),
+    /// All pools and all nodes.
+    Everything,
+}
+
+/// Reads what an explanation needs.
+pub(crate) async fn gather(config: &Config, about: About<'_>) -> Result<Seen> {
     let client = Client::try_from(config.clone()).context("making a client")?;
     let mut seen = everywhere(&client).await?;
     seen.configs = configs(&client, &seen).await?;
@@ -49,8 +63,23 @@ pub(crate) async fn gather(config: &Config, node: Option<&str>) -> Result<Seen> 
     if seen.configs.iter().any(needs) {
         seen.instances = instances(&client, config, &mut unread).await;
     }
-    if let Some(node) = node {
-        pods(&client, node, &mut seen, &mut unread).await;
+    let all: Api<Pod> = Api::all(client.clone());
+    let of_the_api =
+        ListParams::default().labels(&format!("component in ({})", API_COMPONENTS.join(",")));
+    let api_pods = optional(&all, &of_the_api, "the control plane's pods", &mut unread).await;
+    seen.api_pods = kept(api_pods);
+    match about {
+        About::Pools => {}
+        About::Node(node) => {
+            let on_the_node = ListParams::default().fields(&format!("spec.nodeName={node}"));
+            let on_the_node = optional(&all, &on_the_node, "the node's pods", &mut unread).await;
+            seen.pods = BTreeMap::from([(node.to_owned(), kept(on_the_node))]);
+            guards(&client, &mut seen, &mut unread).await;
+        }
+        About::Everything => {
+            everywhere_s_pods(&all, &mut seen, &mut unread).await;
+            guards(&client, &mut seen, &mut unread).await;
+        }
     }
     seen.unread = unread;
     Ok(seen)
@@ -81,7 +110,7 @@ async fn everywhere(client: &Client) -> Result<Seen> {
         configuration: the_cluster_s(configuration),
         leases: Vec::new(),
         instances: BTreeMap::new(),
-        pods: Vec::new(),
+        pods: BTreeMap::new(),
         api_pods: Vec::new(),
         budgets: Vec::new(),
         local_claims: BTreeSet::new(),
@@ -187,20 +216,33 @@ async fn instances(
         .collect()
 }
 
-/// What keeps pods on the node, and the control plane's own pods.
-async fn pods(client: &Client, node: &str, seen: &mut Seen, unread: &mut Vec<String>) {
-    let all: Api<Pod> = Api::all(client.clone());
-    let on_the_node = ListParams::default().fields(&format!("spec.nodeName={node}"));
-    let on_the_node = optional(&all, &on_the_node, "the node's pods", unread).await;
-    let kept = |pods: Vec<Pod>| {
-        pods.into_iter()
-            .map(|pod| Arc::new(PodView::keep(pod)))
-            .collect()
-    };
-    seen.pods = kept(on_the_node);
-    let of_the_api =
-        ListParams::default().labels(&format!("component in ({})", API_COMPONENTS.join(",")));
-    seen.api_pods = kept(optional(&all, &of_the_api, "the control plane's pods", unread).await);
+/// All pods, page by page: whole ones of a large cluster would not fit.
+async fn everywhere_s_pods(all: &Api<Pod>, seen: &mut Seen, unread: &mut Vec<String>) {
+    let mut params = ListParams::default().limit(PAGE);
+    loop {
+        let page = match all.list(&params).await {
+            Ok(page) => page,
+            Err(error) => return unread.push(format!("pods could not be listed: {error}")),
+        };
+        for pod in kept(page.items) {
+            if let Some(node) = pod.node.clone() {
+                seen.pods.entry(node).or_default().push(pod);
+            }
+        }
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => params = params.continue_token(&token),
+            None => return,
+        }
+    }
+}
+
+fn kept(pods: Vec<Pod>) -> Vec<Arc<PodView>> {
+    let views = pods.into_iter().map(PodView::keep);
+    views.map(Arc::new).collect()
+}
+
+/// What keeps pods on their node.
+async fn guards(client: &Client, seen: &mut Seen, unread: &mut Vec<String>) {
     let budgets: Api<PodDisruptionBudget> = Api::all(client.clone());
     let budgets = optional(
         &budgets,

@@ -68,8 +68,8 @@ pub(crate) struct Seen {
     pub(crate) leases: Vec<Lease>,
     /// What each API server instance serves, by its address; asked only where a config needs a newer kubelet.
     pub(crate) instances: BTreeMap<String, Option<String>>,
-    /// The pods of the node that is asked about.
-    pub(crate) pods: Vec<Arc<PodView>>,
+    /// The pods of the nodes that are asked about, by node.
+    pub(crate) pods: BTreeMap<String, Vec<Arc<PodView>>>,
     /// The control plane's own API server and etcd pods.
     pub(crate) api_pods: Vec<Arc<PodView>>,
     /// All PodDisruptionBudgets, with the evictions that each allows now.

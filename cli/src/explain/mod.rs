@@ -3,7 +3,8 @@
 //! # Guarantees
 //! It only reads, and works on any cluster with MachineConfigPools: one that Windlass runs, the demo's, and one that the
 //! reference runs. The answer is planned here and now, from what was just read, by the planner that the controller uses;
-//! where the controller itself says otherwise, its words come first.
+//! where the controller itself says otherwise, its words come first. From an archive it repeats what was answered then, for
+//! what is packed lacks the secrets that the configs' names were made of.
 //!
 //! | you look for | it is in |
 //! | --- | --- |
@@ -19,21 +20,27 @@
 mod answer;
 mod blocks;
 mod disturbs;
-mod gather;
+pub(crate) mod gather;
 mod heard;
-mod known;
+pub(crate) mod known;
 mod pool;
 mod text;
 mod until;
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
 use anyhow::{Context as _, Result};
+use controller::drain::blocker::Blocker;
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Node;
 use kube::ResourceExt as _;
-use rollout::names::{NodeName, PoolName};
+use rollout::names::{ConfigName, NodeName, PoolName};
 use rollout::plan::Plan;
 
 use crate::clock;
 use crate::cluster::{Cluster, block_on};
+use crate::gather::archive::{Decided, Told, told};
 use crate::output::{Output, print_json, print_text};
 use answer::{Around, Explanation};
 use known::{Known, Seen};
@@ -44,6 +51,9 @@ use pool::PoolExplanation;
 pub(crate) struct Args {
     #[command(subcommand)]
     about: About,
+    /// An archive of `windlass gather`: says what was the answer when it was made
+    #[arg(long, global = true, value_name = "ARCHIVE", conflicts_with_all = ["kubeconfig", "context"])]
+    from: Option<PathBuf>,
     #[command(flatten)]
     cluster: Cluster,
     /// How to print it: text, or one JSON object
@@ -66,7 +76,10 @@ enum About {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    block_on(explain(args))
+    match &args.from {
+        Some(archive) => repeat(args, archive),
+        None => block_on(explain(args)),
+    }
 }
 
 async fn explain(args: &Args) -> Result<()> {
@@ -74,7 +87,7 @@ async fn explain(args: &Args) -> Result<()> {
     let now = clock::of_the_machine().now();
     match &args.about {
         About::Node { name } => {
-            let seen = gather::gather(&config, Some(name)).await?;
+            let seen = gather::gather(&config, gather::About::Node(name)).await?;
             let explained = about_node(&seen, name, now)?;
             match args.output {
                 Output::Json => print_json(&explained),
@@ -82,7 +95,7 @@ async fn explain(args: &Args) -> Result<()> {
             }
         }
         About::Pool { name } => {
-            let seen = gather::gather(&config, None).await?;
+            let seen = gather::gather(&config, gather::About::Pools).await?;
             let explained = about_pool(&seen, name, now)?;
             match args.output {
                 Output::Json => print_json(&explained),
@@ -92,6 +105,44 @@ async fn explain(args: &Args) -> Result<()> {
     }
 }
 
+/// What was answered when the archive was made.
+fn repeat(args: &Args, archive: &Path) -> Result<()> {
+    let (of, name) = match &args.about {
+        About::Node { name } => (Decided::Nodes, name),
+        About::Pool { name } => (Decided::Pools, name),
+    };
+    let told = told(archive, of, name, args.output)?;
+    eprintln!("windlass: as it was at {}", told.at);
+    print_text(&told.words)
+}
+
+/// The answers about all pools and nodes, in both forms.
+pub(crate) fn everything(seen: &Seen, now: Timestamp) -> Result<Vec<Told>> {
+    let known = known::fold(seen, now, None);
+    let plan = plan_now(seen, &known, now);
+    let mut judged = Judged::new();
+    let mut all = Vec::new();
+    for node in &seen.nodes {
+        let name = node.name_any();
+        // The drain that is under way is part of its own node's plan alone.
+        let explained = if known::is_draining(node) {
+            about_node(seen, &name, now)?
+        } else {
+            let blockers = blockers(seen, &name, now);
+            words(seen, (&known, &plan), node, &blockers, &mut judged)?
+        };
+        let text = text::node(&explained);
+        all.push(Told::of(Decided::Nodes, &name, text, &explained)?);
+    }
+    for pool in &seen.pools {
+        let name = pool.name_any();
+        let explained = about_pool(seen, &name, now)?;
+        let text = text::pool(&explained);
+        all.push(Told::of(Decided::Pools, &name, text, &explained)?);
+    }
+    Ok(all)
+}
+
 fn about_node(seen: &Seen, name: &str, now: Timestamp) -> Result<Explanation> {
     let node = seen
         .node(name)
@@ -99,20 +150,33 @@ fn about_node(seen: &Seen, name: &str, now: Timestamp) -> Result<Explanation> {
     let blockers = blockers(seen, name, now);
     let known = known::fold(seen, now, Some((name, &blockers)));
     let plan = plan_now(seen, &known, now);
-    let name = NodeName::from(name);
+    words(seen, (&known, &plan), node, &blockers, &mut Judged::new())
+}
+
+/// What a change from one config to another does, judged once.
+type Judged = BTreeMap<(ConfigName, ConfigName), Option<disturbs::Disturbs>>;
+
+fn words(
+    seen: &Seen,
+    (known, plan): (&Known, &Plan),
+    node: &Node,
+    blockers: &[Blocker],
+    judged: &mut Judged,
+) -> Result<Explanation> {
+    let name = NodeName::from(node.name_any());
     let around = Around {
         told: seen.record(node).and_then(known::told),
         blockers: blockers.iter().map(ToString::to_string).collect(),
         draining: known::is_draining(node),
-        disturbs: disturbs(seen, &known, &plan, &name),
+        disturbs: disturbs(seen, (known, plan), &name, judged),
     };
     let Known {
         snapshot,
         rules,
         notes,
         ..
-    } = &known;
-    answer::answer(snapshot, &plan, &name, around, *rules, notes.clone())
+    } = known;
+    answer::answer(snapshot, plan, &name, around, *rules, notes.clone())
         .with_context(|| format!("Node {name} is not in the snapshot"))
 }
 
@@ -152,7 +216,7 @@ fn plan_now(seen: &Seen, known: &Known, now: Timestamp) -> Plan {
 }
 
 /// What keeps the node's pods, under the rules of its pool.
-fn blockers(seen: &Seen, name: &str, now: Timestamp) -> Vec<controller::drain::blocker::Blocker> {
+fn blockers(seen: &Seen, name: &str, now: Timestamp) -> Vec<Blocker> {
     let pools = seen.pool_views();
     let policy = seen.policy(&pools);
     let labels = seen.node(name).map(|node| node.labels().clone());
@@ -161,19 +225,27 @@ fn blockers(seen: &Seen, name: &str, now: Timestamp) -> Vec<controller::drain::b
         rollout::membership::Place::In { primary, .. } => &policy.of(primary).drain,
         _ => &policy.defaults.drain,
     };
-    blocks::blockers(seen, drain, now)
+    blocks::blockers(seen, name, drain, now)
 }
 
 /// What the next config does to the node; nothing where it has none yet, or one of the two is not there.
 fn disturbs(
     seen: &Seen,
-    known: &Known,
-    plan: &Plan,
+    (known, plan): (&Known, &Plan),
     name: &NodeName,
+    judged: &mut Judged,
 ) -> Option<disturbs::Disturbs> {
     let current = known.snapshot.nodes.get(name)?.current.clone()?;
     let next = answer::next_config(&known.snapshot, plan, name)?;
-    let (old, new) = (seen.config(current.as_str())?, seen.config(next.as_str())?);
+    let way = (current, next);
+    if let Some(known) = judged.get(&way) {
+        return known.clone();
+    }
     let policy = seen.configuration.get().and_then(Option::as_ref);
-    disturbs::between(old, new, policy).ok()
+    let answer = seen.config(way.0.as_str()).and_then(|old| {
+        let new = seen.config(way.1.as_str())?;
+        disturbs::between(old, new, policy).ok()
+    });
+    judged.insert(way, answer.clone());
+    answer
 }
