@@ -65,6 +65,8 @@ pub struct Metrics {
     pub rounds: Counter,
     /// Plans that broke a promise and were not executed, by promise.
     pub plans_refused: Family<OfReason, Counter>,
+    /// Plans that were executed though they left somebody idle or said what is not so, by promise.
+    pub plan_mistakes: Family<OfReason, Counter>,
     /// Evictions, by answer.
     pub evictions: Family<OfReason, Counter>,
     /// Reconciles that failed, by reconciler.
@@ -89,6 +91,7 @@ impl Metrics {
             leading,
             rounds: _,
             plans_refused: _,
+            plan_mistakes: _,
             evictions: _,
             failures: _,
             events_dropped: _,
@@ -138,6 +141,7 @@ impl Metrics {
             leading,
             rounds,
             plans_refused,
+            plan_mistakes,
             evictions,
             failures,
             events_dropped,
@@ -185,6 +189,11 @@ impl Metrics {
             "windlass_plans_refused",
             "Plans that broke a promise and were not executed",
             plans_refused,
+        );
+        r.register(
+            "windlass_plan_mistakes",
+            "Plans that were executed though they left a node idle or said what is not so",
+            plan_mistakes,
         );
         r.register("windlass_evictions", "Evictions, by answer", evictions);
         r.register(

@@ -3,7 +3,7 @@
 //! # Guarantees
 //! Slots first: one swap of the ledger carries all grants and returns of a round, and only after it has
 //! succeeded is anything written on a node. The ledger that decides is read from the API server in the same
-//! round, and so is each node whose slot is given back. A plan that the checker refuses is not executed. What was
+//! round, and so is each node whose slot is given back. A plan that the checker refuses is not executed, and every pool says so. What was
 //! not written is written by the next round.
 //! # Assumptions
 //! Nothing that is remembered between rounds: dropping this at any await loses nothing.
@@ -25,6 +25,7 @@ pub use decided::Decided;
 
 use crate::context::Context;
 use crate::error::{ApiError, Attempt, Backoff, Chain, Meaning};
+use crate::events::{self, Tone};
 use crate::metrics::{Metrics, OfHold, OfReason};
 use crate::render::compose;
 use api::SlotLedger;
@@ -116,11 +117,12 @@ async fn round(
         read = ledger;
     }
     // A plan that does nothing can break a promise, too: a node that is left idle, a wait that is not so.
-    let outcome = if refuses(
-        &context.metrics,
-        check(&snapshot, &planned, &policy, now),
-        told,
-    ) {
+    let violations = check(&snapshot, &planned, &policy, now);
+    let is_news = violations != *told;
+    let outcome = if refuses(&context.metrics, violations, told) {
+        if is_news {
+            tell_refused(context, told);
+        }
         Outcome::Refused
     } else if acts {
         act(context, &planned, read).await?
@@ -202,20 +204,51 @@ async fn list_nodes(
     Ok(())
 }
 
-/// Whether the checker refuses the plan. Each violation is an error of ours: counted every time, told once.
+/// Whether the plan must not be carried out, for what the checker has against it. Each violation is an error of ours: counted
+/// every time, told once.
 fn refuses(metrics: &Metrics, violations: Vec<Violation>, told: &mut Vec<Violation>) -> bool {
+    let refused = violations
+        .iter()
+        .any(|violation| violation.breach.does_harm());
+    let counted = if refused {
+        &metrics.plans_refused
+    } else {
+        &metrics.plan_mistakes
+    };
     for violation in &violations {
         let reason = violation.promise.name();
-        metrics
-            .plans_refused
-            .get_or_create(&OfReason { reason })
-            .inc();
-        if !told.contains(violation) {
+        counted.get_or_create(&OfReason { reason }).inc();
+        if told.contains(violation) {
+            continue;
+        }
+        if refused {
             error!(%violation, "the plan would break a promise and is not carried out");
+        } else {
+            error!(%violation, "the plan is mistaken and is carried out, for it does no harm");
         }
     }
     *told = violations;
-    !told.is_empty()
+    refused
+}
+
+/// Tells the owners of every pool, by an event, that nothing moves and why.
+fn tell_refused(context: &Context, violations: &[Violation]) {
+    let Some(first) = violations
+        .iter()
+        .find(|violation| violation.breach.does_harm())
+    else {
+        return;
+    };
+    let message = format!(
+        "Nothing is given to any node: the plan would break a promise ({first}). This is a mistake in Windlass: keep the \
+         controller's log, and report it"
+    );
+    for pool in context.stores.pools.all() {
+        let about = events::about(&pool.0);
+        context
+            .events
+            .tell(&about, Tone::Warning, "PlanRefused", &message);
+    }
 }
 
 fn tell_slots(plan: &Plan) {
@@ -279,21 +312,38 @@ mod tests {
     use super::*;
     use rollout::check::{Breach, Promise};
 
+    fn violation(promise: Promise, breach: Breach) -> Violation {
+        Violation {
+            promise,
+            subject: "worker-0".to_owned(),
+            breach,
+        }
+    }
+
     #[test]
     fn a_plan_that_breaks_a_promise_is_refused_and_counted_each_time() {
-        let idle = Violation {
-            promise: Promise::EveryWaitNamed,
-            subject: "worker-0".to_owned(),
-            breach: Breach::NoAnswer,
-        };
+        let unnamed = violation(Promise::EveryWaitNamed, Breach::NoAnswer);
         let (metrics, mut told) = (Metrics::default(), Vec::new());
 
-        let rounds = [vec![idle.clone()], vec![idle], vec![]]
+        let rounds = [vec![unnamed.clone()], vec![unnamed], vec![]]
             .map(|violations| refuses(&metrics, violations, &mut told));
 
         assert_eq!(rounds, [true, true, false]);
         let reason = Promise::EveryWaitNamed.name();
         let counted = metrics.plans_refused.get_or_create(&OfReason { reason });
         assert_eq!(counted.get(), 2);
+    }
+
+    #[test]
+    fn a_node_that_is_left_idle_is_counted_and_keeps_nobody_from_going_on() {
+        let idle = violation(Promise::Liveness, Breach::LeftIdle("worker".into()));
+        let (metrics, mut told) = (Metrics::default(), Vec::new());
+
+        let refused = refuses(&metrics, vec![idle], &mut told);
+
+        assert!(!refused);
+        let reason = Promise::Liveness.name();
+        let counted = metrics.plan_mistakes.get_or_create(&OfReason { reason });
+        assert_eq!(counted.get(), 1);
     }
 }

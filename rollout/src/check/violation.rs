@@ -159,6 +159,17 @@ pub enum Forbidden {
     LeaderLast,
 }
 
+impl Breach {
+    /// Whether carrying the plan out would do harm. A node that is left idle, or a word that is not so, is a mistake of ours
+    /// too; but to stand still for it would mend nothing, and keep every other node from going on.
+    pub const fn does_harm(&self) -> bool {
+        !matches!(
+            self,
+            Self::LeftIdle(_) | Self::NoWake(_) | Self::FalseHold(_) | Self::RepairMissed(_)
+        )
+    }
+}
+
 impl fmt::Display for Breach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

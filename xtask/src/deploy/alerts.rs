@@ -19,7 +19,7 @@ struct Alert {
 }
 
 /// All alerts.
-const ALERTS: [Alert; 9] = [
+const ALERTS: [Alert; 10] = [
     Alert {
         name: "MCCDrainError",
         expr: "max by (node) (mcc_drain_err) > 0",
@@ -81,6 +81,16 @@ const ALERTS: [Alert; 9] = [
         severity: "critical",
         summary: "A plan would have broken a promise, and was not carried out.",
         description: "The promise is {{ $labels.reason }}. This is a mistake in Windlass: keep the controller's log, and report it.",
+    },
+    Alert {
+        name: "WindlassPlanMistaken",
+        expr: "sum by (reason) (increase(windlass_plan_mistakes_total[15m])) > 0 \
+               or sum by (reason) (windlass_plan_mistakes_total unless windlass_plan_mistakes_total offset 15m) > 0",
+        after: "0m",
+        severity: "warning",
+        summary: "A plan left a node idle, or said of one what is not so.",
+        description: "The promise is {{ $labels.reason }}. It was carried out, for it does no harm. This is a mistake in Windlass: \
+                      keep the controller's log, and report it.",
     },
     Alert {
         name: "WindlassReconcileFails",

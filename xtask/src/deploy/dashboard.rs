@@ -131,6 +131,10 @@ const PANELS: [Panel; 11] = [
                 "{{reason}} refused",
             ),
             (
+                "sum by (reason) (increase(windlass_plan_mistakes_total[5m]))",
+                "{{reason}} mistaken",
+            ),
+            (
                 "sum(increase(windlass_events_dropped_total[5m]))",
                 "events dropped",
             ),

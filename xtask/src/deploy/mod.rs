@@ -170,6 +170,7 @@ mod tests {
         }
         for family in [
             &metrics.plans_refused,
+            &metrics.plan_mistakes,
             &metrics.evictions,
             &metrics.failures,
         ] {
