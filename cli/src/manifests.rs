@@ -126,8 +126,10 @@ fn each_once(manifests: Vec<Manifest>) -> Result<Vec<Manifest>> {
 
 /// The documents of one text. A `List` is its items.
 pub(crate) fn documents(at: &str, text: &str) -> Result<Vec<Manifest>> {
-    let values: Vec<Value> =
-        serde_saphyr::from_multiple(text).with_context(|| format!("reading {at} as YAML"))?;
+    // As kubectl reads them: the mode of a file is most often written 0644.
+    let options = serde_saphyr::options! { legacy_octal_numbers: true };
+    let values: Vec<Value> = serde_saphyr::from_multiple_with_options(text, options)
+        .with_context(|| format!("reading {at} as YAML"))?;
     let mut manifests = Vec::new();
     for (index, value) in values.into_iter().enumerate() {
         let at = format!("{at}, document {}", index + 1);
@@ -192,6 +194,13 @@ mod tests {
 
         let names: Vec<&str> = manifests.iter().map(Manifest::name).collect();
         assert_eq!(names, ["one", "two"]);
+    }
+
+    #[test]
+    fn a_mode_is_read_as_kubectl_reads_it() {
+        let read = documents("some.yaml", "kind: A\nmodes: [0644, 420, 0o644]\n").unwrap();
+
+        assert_eq!(read[0].value["modes"], serde_json::json!([420, 420, 420]));
     }
 
     fn only(text: &str) -> Manifest {

@@ -24,8 +24,17 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let inputs = Inputs::load(&args.dir)?;
     let pools = inputs.by_pool(args.pool.as_deref())?;
+    for warning in inputs.warnings()? {
+        eprintln!("warning: {warning}");
+    }
     if let Some(wanted) = args.pool.as_ref().filter(|_| pools.is_empty()) {
         bail!("no pool is called {wanted} in {}", args.dir.display());
+    }
+    if pools.is_empty() {
+        bail!(
+            "{} has no MachineConfig with a role and no MachineConfigPool: there is nothing to render",
+            args.dir.display()
+        );
     }
     let mut shown = Vec::new();
     for (pool, configs) in pools {

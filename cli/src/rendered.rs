@@ -19,6 +19,8 @@ pub(crate) struct Inputs {
     pub(crate) pools: Vec<MachineConfigPool>,
     /// The disruption policy, if a MachineConfiguration is among the manifests.
     pub(crate) policy: Option<MachineConfiguration>,
+    /// What each manifest is that says nothing of rendering.
+    others: Vec<String>,
 }
 
 impl Inputs {
@@ -33,16 +35,52 @@ impl Inputs {
             machine_configs: Vec::new(),
             pools: Vec::new(),
             policy: None,
+            others: Vec::new(),
         };
         for manifest in manifests {
             match manifest.kind() {
                 "MachineConfig" => inputs.machine_configs.push(manifest.read()?),
                 "MachineConfigPool" => inputs.pools.push(manifest.read()?),
                 "MachineConfiguration" => inputs.policy = Some(manifest.read()?),
-                _ => {}
+                _ => inputs.others.push(manifest.to_string()),
             }
         }
         Ok(inputs)
+    }
+
+    /// What whoever wrote the manifests should know of them before he trusts what is rendered: what is left out of it, and
+    /// which pools are only guessed.
+    pub(crate) fn warnings(&self) -> Result<Vec<String>> {
+        let mut warnings: Vec<String> = self
+            .others
+            .iter()
+            .map(|other| format!("{other} says nothing of rendering and is left out"))
+            .collect();
+        let by_pool = self.by_pool(None)?;
+        let selected: BTreeSet<String> = by_pool
+            .values()
+            .flatten()
+            .map(|config| config.name_any())
+            .collect();
+        let sources = self.machine_configs.iter().filter(|it| !is_rendered(it));
+        for config in sources.filter(|it| !selected.contains(&it.name_any())) {
+            let role = match config.labels().get(ROLE) {
+                Some(role) => format!("its label {ROLE} is {role}"),
+                None => format!("it has no label {ROLE}"),
+            };
+            warnings.push(format!(
+                "MachineConfig {} is selected by no pool ({role}) and is left out",
+                config.name_any()
+            ));
+        }
+        if self.pools.is_empty() && !by_pool.is_empty() {
+            let names: Vec<String> = by_pool.into_keys().collect();
+            warnings.push(format!(
+                "no MachineConfigPool is among the manifests: one is assumed for each role ({})",
+                names.join(", ")
+            ));
+        }
+        Ok(warnings)
     }
 
     /// The machine configs of each pool, or of the one that is `wanted`; what the controller refuses to select from is
@@ -105,4 +143,53 @@ pub(crate) fn render_pool(pool: &str, configs: &[&MachineConfig]) -> Result<Rend
 /// Whether a MachineConfig is the result of rendering, and so no source of it.
 pub(crate) fn is_rendered(config: &MachineConfig) -> bool {
     config.name_any().starts_with("rendered-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> Inputs {
+        Inputs::of(&manifests::documents("some.yaml", text).unwrap()).unwrap()
+    }
+
+    const MISSPELT: &str = "
+kind: MachineConfig
+metadata: {name: 51-x, labels: {machineconfiguration.openshift.io/role: wroker}}
+spec: {config: {ignition: {version: 3.5.0}}}
+---
+kind: ConfigMap
+metadata: {name: odd}
+";
+
+    #[test]
+    fn what_no_pool_selects_is_told() {
+        let pool = "---\nkind: MachineConfig\nmetadata: {name: 50-y, labels: \
+                    {machineconfiguration.openshift.io/role: worker}}\nspec: {config: {ignition: {version: 3.5.0}}}\n\
+                    ---\nkind: MachineConfigPool\nmetadata: {name: worker}\nspec:\n  machineConfigSelector: \
+                    {matchLabels: {machineconfiguration.openshift.io/role: worker}}\n";
+
+        let warnings = of(&format!("{MISSPELT}{pool}")).warnings().unwrap();
+
+        assert_eq!(
+            warnings,
+            [
+                "ConfigMap odd in some.yaml, document 2 says nothing of rendering and is left out",
+                "MachineConfig 51-x is selected by no pool (its label machineconfiguration.openshift.io/role is wroker) \
+                 and is left out"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_pool_that_is_only_guessed_is_told() {
+        let warnings = of(MISSPELT).warnings().unwrap();
+
+        assert_eq!(
+            warnings.last().map(String::as_str),
+            Some(
+                "no MachineConfigPool is among the manifests: one is assumed for each role (wroker)"
+            )
+        );
+    }
 }

@@ -388,7 +388,9 @@ mod tests {
         assert_eq!(of(0), Ok(()));
         assert_eq!(
             of(-1),
-            Err("the setting `quiet.period` is 1ms ago: give a duration, or 0s for none".to_owned())
+            Err(
+                "the setting `quiet.period` is 1ms ago: give a duration, or 0s for none".to_owned()
+            )
         );
     }
 

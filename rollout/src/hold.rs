@@ -350,10 +350,10 @@ impl fmt::Display for Names {
 /// How many characters of somebody else's words a hold repeats; the object that they stand on has the rest.
 pub const REASON_SHOWN: usize = 200;
 
-/// The first [`REASON_SHOWN`] characters of a text.
+/// The first [`REASON_SHOWN`] characters of a text, and a sign that there are more.
 pub(crate) fn shown(text: &Arc<str>) -> Arc<str> {
     match text.char_indices().nth(REASON_SHOWN) {
-        Some((end, _)) => text.get(..end).unwrap_or_default().into(),
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()).into(),
         None => text.clone(),
     }
 }

@@ -143,20 +143,24 @@ fn view(pool: &MachineConfigPool) -> (PoolName, PoolView) {
 
 /// How a drain goes, as far as the planner is concerned.
 pub fn drain_view(fact: &DrainFact) -> DrainView {
-    let pod = |blocker: &Blocker| Arc::from(blocker.pod().to_string());
-    let budget = fact.blockers.iter().find_map(|blocker| match blocker {
-        Blocker::Budget { pod, budgets } | Blocker::TwoBudgets { pod, budgets } => {
-            let budget = budgets.first()?;
-            Some(Arc::from(format!("{}/{budget}", pod.namespace)))
-        }
-        _ => None,
-    });
     DrainView {
         since: fact.since,
         blocked_by: fact.blockers.iter().take(NAMES_SHOWN).map(pod).collect(),
         blocked: fact.blockers.len(),
-        budget,
     }
+}
+
+/// A pod that is blocked, with the budget that keeps it.
+fn pod(blocker: &Blocker) -> Arc<str> {
+    let budget = match blocker {
+        Blocker::Budget { budgets, .. } | Blocker::TwoBudgets { budgets, .. } => budgets.first(),
+        _ => None,
+    };
+    let pod = blocker.pod();
+    Arc::from(match budget {
+        Some(budget) => format!("{pod} (PodDisruptionBudget {}/{budget})", pod.namespace),
+        None => pod.to_string(),
+    })
 }
 
 /// The node's own API server and etcd pods: those that are there, and those that were when it was taken.

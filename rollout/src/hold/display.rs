@@ -114,11 +114,12 @@ impl Hold {
                 write!(f, "it is on its way to {config}: {}", phase.words())
             }
             Self::DrainBlocked(drain) => {
+                let noun = if drain.blocked == 1 { "pod" } else { "pods" };
                 let pods = drain.blocked_by.join(", ");
-                write!(f, "its drain waits for {} pods: {pods}", drain.blocked)?;
-                match &drain.budget {
-                    Some(budget) => write!(f, " (PodDisruptionBudget {budget})"),
-                    None => Ok(()),
+                write!(f, "its drain waits for {} {noun}: {pods}", drain.blocked)?;
+                match drain.blocked.saturating_sub(drain.blocked_by.len()) {
+                    0 => Ok(()),
+                    more => write!(f, " and {more} more"),
                 }
             }
             Self::AwaitingFreshReady { config, since: None } => {

@@ -201,12 +201,10 @@ pub struct AssignRequest {
 pub struct DrainView {
     /// When it began.
     pub since: Option<Timestamp>,
-    /// Pods that refuse to go, at most three by `namespace/name`.
+    /// Pods that refuse to go, at most three by `namespace/name`, each with the PodDisruptionBudget that keeps it.
     pub blocked_by: Vec<Arc<str>>,
     /// How many refuse in all.
     pub blocked: usize,
-    /// The PodDisruptionBudget that the first of them waits for, by `namespace/name`.
-    pub budget: Option<Arc<str>>,
 }
 
 /// One of a control-plane node's own pods.

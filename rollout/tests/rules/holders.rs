@@ -294,9 +294,8 @@ fn a_drain_that_takes_too_long_is_given_up_where_the_owner_wants_it() {
         node.desired_drain = Some("drain-rendered-worker-new".into());
         node.drain = Some(DrainView {
             since: Some(ago(700)),
-            blocked_by: vec!["shop/cart-0".into()],
-            blocked: 1,
-            budget: Some("shop/cart".into()),
+            blocked_by: vec!["shop/cart-0 (PodDisruptionBudget shop/cart)".into()],
+            blocked: 3,
         });
     });
     let waits = fleet().node(draining).holds("a", "new");
@@ -307,7 +306,7 @@ fn a_drain_that_takes_too_long_is_given_up_where_the_owner_wants_it() {
 
     assert_eq!(
         waits.plan().hold("a").to_string(),
-        "its drain waits for 1 pods: shop/cart-0 (PodDisruptionBudget shop/cart)"
+        "its drain waits for 3 pods: shop/cart-0 (PodDisruptionBudget shop/cart) and 2 more"
     );
     assert_eq!(gives_up.plan().given(), ["a: old"]);
     assert_eq!(gives_up.plan().holders(), ["a"]);
