@@ -219,12 +219,12 @@ impl ControlPlane {
 
     /// A client of one API server for somebody. It belongs to the tokio runtime in which it is made.
     pub async fn client(&self, instance: usize, credential: &Credential) -> Result<Client> {
-        kubeconfig::client(
-            &self.url(instance),
-            self.certificate_authority(),
-            credential,
-        )
-        .await
+        self.client_at(&self.url(instance), credential).await
+    }
+
+    /// The same, at a URL that leads to an API server: a balancer's, on `localhost`, which their certificates name as well.
+    pub async fn client_at(&self, url: &str, credential: &Credential) -> Result<Client> {
+        kubeconfig::client(url, self.certificate_authority(), credential).await
     }
 
     /// A client certificate that says who somebody is.

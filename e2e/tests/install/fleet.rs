@@ -1,5 +1,6 @@
 //! Simulated machines whose daemons are the real ones, with the tokens that daemons have; and the real controller with its own.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use api::names::{install, node, ours};
@@ -9,7 +10,7 @@ use controller::{Config, Parts};
 use e2e::control_plane::certificates::Identity;
 use e2e::machines::{self, clock};
 use serde_json::Value;
-use simulation::machine;
+use simulation::machine::{self, Machine};
 use simulation::pace::Pace;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -24,7 +25,17 @@ pub(crate) struct Fleet {
 impl Fleet {
     /// Machines with these names, whose Nodes are there; they are Ready when this returns.
     pub(crate) async fn start(installed: &Installed, names: &[&str]) -> Self {
+        Self::start_at(installed, names, &Pace::demo()).await.0
+    }
+
+    /// Such machines, as fast as this; and the machines themselves, by name.
+    pub(crate) async fn start_at(
+        installed: &Installed,
+        names: &[&str],
+        pace: &Pace,
+    ) -> (Self, BTreeMap<String, Arc<Machine>>) {
         let mut machines = JoinSet::new();
+        let mut all = BTreeMap::new();
         for name in names {
             let kubelet = installed
                 .cluster
@@ -32,7 +43,8 @@ impl Fleet {
                 .unwrap();
             let kubelet = installed.caller(&kubelet).await.0;
             let daemon = installed.daemon(name).await.0;
-            let machine = machines::made(machines::spec(name), Pace::demo()).unwrap();
+            let machine = machines::made(machines::spec(name), pace.clone()).unwrap();
+            all.insert((*name).to_owned(), Arc::clone(&machine));
             let ended = |how| panic!("the daemon ended: {how}");
             let services = machines::services(&machine, kubelet, daemon, &clock(), ended);
             machines.spawn(machine::run(machine, services));
@@ -47,7 +59,7 @@ impl Fleet {
             })
             .await;
         }
-        fleet
+        (fleet, all)
     }
 
     /// Starts the controller, with the settings that ship and its own token.

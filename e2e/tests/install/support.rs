@@ -23,6 +23,8 @@ pub(crate) struct Installed {
     pub(crate) admin: Client,
     /// Who asked what, from when all was installed.
     pub(crate) audit: AuditLog,
+    /// Where all but the administrator ask.
+    pub(crate) door: String,
 }
 
 /// Who asks, with one request after the other.
@@ -120,10 +122,12 @@ pub(crate) async fn installed(options: Options) -> Installed {
     let cluster = ControlPlane::start(options).await.unwrap();
     let admin = cluster.admin().await.unwrap();
     let audit = cluster.audit();
+    let door = cluster.url(0);
     let mut installed = Installed {
         cluster,
         admin,
         audit,
+        door,
     };
     installed.until_namespaces().await;
     installed.kubectl(&["apply", "--server-side", "-k", &deploy("kustomize/base")]);
@@ -166,7 +170,8 @@ impl Installed {
 
     /// Whoever has this credential.
     pub(crate) async fn caller(&self, credential: &Credential) -> Caller {
-        Caller(self.cluster.client(0, credential).await.unwrap())
+        let client = self.cluster.client_at(&self.door, credential);
+        Caller(client.await.unwrap())
     }
 
     /// Whoever holds the daemon's token of this node.
@@ -265,11 +270,11 @@ impl Installed {
                 .certificate_of(&Identity::kubelet("worker-0"))
                 .unwrap();
             let kubelet = self.caller(&kubelet).await;
+            // Nothing is stored: what was written before the policy held would be no change after it, and granted for ever.
+            let mut order = Ask::annotate("worker-0", key, "probe");
+            order.path.push_str("?dryRun=All");
             until("orders are refused", async || {
-                kubelet
-                    .ask(Ask::annotate("worker-0", key, "probe"))
-                    .await
-                    .is_err()
+                kubelet.ask(order.clone()).await.is_err()
             })
             .await;
         }
