@@ -24,7 +24,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let inputs = Inputs::load(&args.dir)?;
     let pools = inputs.by_pool(args.pool.as_deref())?;
-    for warning in inputs.warnings()? {
+    for warning in inputs.warnings() {
         eprintln!("warning: {warning}");
     }
     if let Some(wanted) = args.pool.as_ref().filter(|_| pools.is_empty()) {

@@ -50,18 +50,19 @@ impl Inputs {
 
     /// What whoever wrote the manifests should know of them before he trusts what is rendered: what is left out of it, and
     /// which pools are only guessed.
-    pub(crate) fn warnings(&self) -> Result<Vec<String>> {
+    pub(crate) fn warnings(&self) -> Vec<String> {
         let mut warnings: Vec<String> = self
             .others
             .iter()
             .map(|other| format!("{other} says nothing of rendering and is left out"))
             .collect();
-        let by_pool = self.by_pool(None)?;
-        let selected: BTreeSet<String> = by_pool
-            .values()
-            .flatten()
-            .map(|config| config.name_any())
-            .collect();
+        let by_role = self.by_role();
+        let configs = if self.pools.is_empty() {
+            by_role.values().flatten().copied().collect()
+        } else {
+            self.selected_by_any()
+        };
+        let selected: BTreeSet<String> = configs.iter().map(|config| config.name_any()).collect();
         let sources = self.machine_configs.iter().filter(|it| !is_rendered(it));
         for config in sources.filter(|it| !selected.contains(&it.name_any())) {
             let role = match config.labels().get(ROLE) {
@@ -73,14 +74,23 @@ impl Inputs {
                 config.name_any()
             ));
         }
-        if self.pools.is_empty() && !by_pool.is_empty() {
-            let names: Vec<String> = by_pool.into_keys().collect();
+        if self.pools.is_empty() && !by_role.is_empty() {
+            let names: Vec<String> = by_role.into_keys().collect();
             warnings.push(format!(
                 "no MachineConfigPool is among the manifests: one is assumed for each role ({})",
                 names.join(", ")
             ));
         }
-        Ok(warnings)
+        warnings
+    }
+
+    /// What the pools select. One that selects nothing at all is refused where it is rendered.
+    fn selected_by_any(&self) -> Vec<&MachineConfig> {
+        let pools = self.pools.iter();
+        pools
+            .filter_map(|pool| selected(pool, self.machine_configs.iter()).ok())
+            .flatten()
+            .collect()
     }
 
     /// The machine configs of each pool, or of the one that is `wanted`; what the controller refuses to select from is
@@ -169,7 +179,7 @@ metadata: {name: odd}
                     ---\nkind: MachineConfigPool\nmetadata: {name: worker}\nspec:\n  machineConfigSelector: \
                     {matchLabels: {machineconfiguration.openshift.io/role: worker}}\n";
 
-        let warnings = of(&format!("{MISSPELT}{pool}")).warnings().unwrap();
+        let warnings = of(&format!("{MISSPELT}{pool}")).warnings();
 
         assert_eq!(
             warnings,
@@ -183,7 +193,7 @@ metadata: {name: odd}
 
     #[test]
     fn a_pool_that_is_only_guessed_is_told() {
-        let warnings = of(MISSPELT).warnings().unwrap();
+        let warnings = of(MISSPELT).warnings();
 
         assert_eq!(
             warnings.last().map(String::as_str),
