@@ -19,6 +19,7 @@ mod render;
 mod rendered;
 mod signals;
 mod uninstall;
+mod update_service;
 
 use std::process::ExitCode;
 
@@ -44,6 +45,7 @@ enum Command {
     Assign(assign::Args),
     Demo(demo::Args),
     Uninstall(uninstall::Args),
+    UpdateService(Box<update_service::Args>),
 }
 
 /// Runs the command line that the process was started with.
@@ -59,6 +61,7 @@ pub fn main() -> ExitCode {
         Command::Assign(args) => assign::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Uninstall(args) => uninstall::run(&args),
+        Command::UpdateService(args) => update_service::run(*args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

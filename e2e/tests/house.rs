@@ -115,6 +115,7 @@ fn pure_rooms_name_no_clock_environment_or_file() {
         "rollout/src",
         "updates/src/graph",
         "updates/src/data",
+        "updates/src/client",
     ];
     for source in sources {
         for (path, text) in rust_files(&format!("{root}/{source}")) {

@@ -8,20 +8,24 @@
 //! | both become one graph, with every reason | [`graph`] | never |
 //! | what is set aside, by name | [`aside`] | never |
 //! | the answer for one channel and architecture | [`answer`] | never |
+//! | what an answer means for a cluster, and ways over several hops | [`client`] | never |
 //! | its bytes: on the wire, and normalised for comparing | [`wire`], [`normal`] | never |
 //! | reading files, folders and archives | [`files`] | files |
+//! | the update service | [`serve`] | sockets that it is handed, files |
 //!
 //! The modules that touch nothing take bytes and values and give values: no I/O, no clock, no chance, no environment
 //! (`e2e/tests/house.rs`, `docs/adr/0011`). Metadata keys are in [`keys`].
 
 pub mod answer;
 pub mod aside;
+pub mod client;
 pub mod data;
 pub mod files;
 pub mod graph;
 pub mod keys;
 pub mod normal;
 pub mod raw;
+pub mod serve;
 pub mod wire;
 
 pub use answer::Answer;

@@ -4,7 +4,7 @@
 //! * An edge is [safe, conditional or blocked](Standing), and every edge that is not safe says why, file by file.
 //!   Nothing is dropped without a trace: what cannot be part of the graph is an [`Aside`].
 //! * Edges that are safe or conditional form no circle and lead from no release to itself.
-//! * Data that cannot be read lets no edge go by: see [`Graph::is_whole`] and [`choose`].
+//! * Data that cannot be read lets no edge go by: see [`Graph::is_whole`] and [`may_take_over`].
 //! * The same input gives the same graph, whatever the order of files, releases and edges.
 //!
 //! # Assumptions
@@ -415,11 +415,11 @@ enum Short {
     Blocked,
 }
 
-/// The graph to go on with: a new one, unless it holds edges back for graph data that cannot be read, and there is an
-/// older one that does not.
-pub fn choose(last_good: Option<Graph>, new: Graph) -> Graph {
-    match last_good {
-        Some(last) if !new.is_whole() => last,
-        _ => new,
-    }
+/// Whether a new graph may take over from an older one: not if it holds edges back for graph data that cannot be read,
+/// where the older one need not.
+pub fn may_take_over(new: &Graph, last: &Graph) -> bool {
+    new.is_whole() || !last.is_whole()
 }
+
+#[cfg(test)]
+mod tests;
