@@ -9,6 +9,7 @@
 //! | what is set aside, by name | [`aside`] | never |
 //! | the answer for one channel and architecture | [`answer`] | never |
 //! | what an answer means for a cluster, and ways over several hops | [`client`] | never |
+//! | why a release can or cannot be reached | [`explain`] | never |
 //! | its bytes: on the wire, and normalised for comparing | [`wire`], [`normal`] | never |
 //! | reading files, folders and archives | [`files`] | files |
 //! | the update service | [`serve`] | sockets that it is handed, files |
@@ -20,6 +21,7 @@ pub mod answer;
 pub mod aside;
 pub mod client;
 pub mod data;
+pub mod explain;
 pub mod files;
 pub mod graph;
 pub mod keys;

@@ -6,7 +6,7 @@
 //! metadata apart. Works on the answer of any update service.
 //!
 //! # Not here
-//! Why an edge is not in the answer at all: [`crate::Graph::edge`].
+//! Why an edge is not in the answer at all: [`crate::explain`], which needs the graph.
 
 mod ways;
 

@@ -144,10 +144,10 @@ impl Metrics {
 
     /// A graph was asked for.
     pub(super) fn asked(&self, path: &str) {
-        let uri_path = if path == "/graph" {
-            "/graph"
-        } else {
-            "/v1/graph"
+        let uri_path = match path {
+            "/graph" => "/graph",
+            "/v1/explain" => "/v1/explain",
+            _ => "/v1/graph",
         };
         self.asked.get_or_create(&OfPath { uri_path }).inc();
     }

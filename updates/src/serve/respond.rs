@@ -10,6 +10,7 @@ use serde_json::json;
 use super::metrics::Metrics;
 use super::prepared::Form;
 use super::{Served, negotiate, openapi, query};
+use crate::explain::{NoExplanation, Question};
 
 /// A response whose body is whole.
 pub type Reply = Response<Bytes>;
@@ -86,6 +87,9 @@ fn status(method: &Method, path: &str, served: &Served, metrics: &Metrics) -> Re
     }
 }
 
+/// Status, kind and sentence of a question that is not answered.
+type Refusal = (StatusCode, &'static str, String);
+
 struct Request<'r> {
     method: &'r Method,
     headers: &'r HeaderMap,
@@ -94,7 +98,10 @@ struct Request<'r> {
 
 impl Request<'_> {
     fn main(&self, path: &str, prefix: &str, served: &Served, metrics: &Metrics) -> Reply {
-        let known = matches!(path, "/graph" | "/v1/graph" | "/openapi" | "/v1/openapi");
+        let known = matches!(
+            path,
+            "/graph" | "/v1/graph" | "/openapi" | "/v1/openapi" | "/v1/explain"
+        );
         if !known {
             return empty(StatusCode::NOT_FOUND);
         }
@@ -108,7 +115,11 @@ impl Request<'_> {
             return with(StatusCode::OK, negotiate::JSON, document.into());
         }
         metrics.asked(path);
-        let reply = self.graph(served);
+        let reply = if path == "/v1/explain" {
+            self.explain(served)
+        } else {
+            self.graph(served)
+        };
         match reply {
             Ok(reply) => reply,
             Err((code, kind, says)) => {
@@ -118,7 +129,7 @@ impl Request<'_> {
         }
     }
 
-    fn graph(&self, served: &Served) -> Result<Reply, (StatusCode, &'static str, String)> {
+    fn graph(&self, served: &Served) -> Result<Reply, Refusal> {
         let media_type = negotiate::media_type(self.text(&header::ACCEPT).as_deref()).ok_or((
             StatusCode::NOT_ACCEPTABLE,
             "invalid_content_type",
@@ -147,6 +158,40 @@ impl Request<'_> {
             headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
         Ok(reply)
+    }
+
+    /// Why the releases of a channel can or cannot be reached. It is asked by people, so it is made for each of them.
+    fn explain(&self, served: &Served) -> Result<Reply, Refusal> {
+        let bad = |bad: query::BadQuestion| {
+            let (kind, says) = bad.told();
+            (StatusCode::BAD_REQUEST, kind, says)
+        };
+        let asked = query::read(self.query).map_err(bad)?;
+        let from = query::parameter(self.query, "from")
+            .ok_or_else(|| bad(query::BadQuestion::Missing("from")))?;
+        let to = query::parameter(self.query, "to");
+        let graph = served
+            .current()
+            .map_err(|reason| (StatusCode::SERVICE_UNAVAILABLE, "no_graph", reason))?;
+        let explanation = graph.graph().explain(Question {
+            channel: &asked.channel,
+            architecture: &asked.architecture,
+            from: &from,
+            to: to.as_deref(),
+        });
+        let explanation = explanation.map_err(|error| {
+            let status = match error {
+                NoExplanation::InvalidVersion { .. } => StatusCode::BAD_REQUEST,
+                NoExplanation::VersionNotFound { .. } => StatusCode::NOT_FOUND,
+                NoExplanation::Answer(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            };
+            (status, error.reason(), error.to_string())
+        })?;
+        let body = serde_json::to_vec(&explanation).map_err(|error| {
+            let says = format!("writing the explanation: {error}");
+            (StatusCode::INTERNAL_SERVER_ERROR, "failed_json_out", says)
+        })?;
+        Ok(with(StatusCode::OK, negotiate::JSON, body.into()))
     }
 
     /// Whether the client has this form of the answer already.

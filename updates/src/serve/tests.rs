@@ -208,6 +208,28 @@ fn a_page_of_any_origin_may_read_answers() {
 }
 
 #[test]
+fn why_is_answered_for_one_version_and_refused_by_name() {
+    let house = serving();
+
+    let why: Value = serde_json::from_str(&text(&get(
+        &house,
+        "/api/v1/explain?channel=stable-4.1&from=4.1.0&to=4.1.1",
+    )))
+    .unwrap();
+    assert_eq!(why["releases"][0]["verdict"], "No");
+    assert_eq!(why["releases"][0]["reasons"][0]["reason"], "NoWay");
+
+    let status = |query: &str| {
+        get(&house, &format!("/api/v1/explain?{query}"))
+            .status()
+            .as_u16()
+    };
+    assert_eq!(status("channel=stable-4.1"), 400);
+    assert_eq!(status("channel=stable-4.1&from=four"), 400);
+    assert_eq!(status("channel=stable-4.1&from=4.0.0"), 404);
+}
+
+#[test]
 fn an_endless_query_is_refused() {
     let house = serving();
 
