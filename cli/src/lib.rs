@@ -20,6 +20,7 @@ mod rendered;
 mod signals;
 mod uninstall;
 mod update_service;
+mod updates;
 
 use std::process::ExitCode;
 
@@ -46,6 +47,7 @@ enum Command {
     Demo(demo::Args),
     Uninstall(uninstall::Args),
     UpdateService(Box<update_service::Args>),
+    Updates(updates::Args),
 }
 
 /// Runs the command line that the process was started with.
@@ -62,9 +64,15 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Uninstall(args) => uninstall::run(&args),
         Command::UpdateService(args) => update_service::run(*args),
+        Command::Updates(args) => return ended(updates::run(&args)),
     };
+    ended(outcome.map(|()| ExitCode::SUCCESS))
+}
+
+/// The status to end with; an error is told.
+fn ended(outcome: anyhow::Result<ExitCode>) -> ExitCode {
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("windlass: {error:#}");
             ExitCode::FAILURE

@@ -9,12 +9,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use ::updates::serve::source::{Files, follow};
+use ::updates::serve::{Door, House, Metrics, Served, serve};
 use anyhow::{Context as _, Result, ensure};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing::info;
-use updates::serve::source::{Files, follow};
-use updates::serve::{Door, House, Metrics, Served, serve};
 
 use crate::clock;
 use crate::logs::Logs;
