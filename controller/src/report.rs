@@ -3,7 +3,8 @@
 //! # Guarantees
 //! The conditions Cordoned, Drained, Uncordoned, Updated and Held are the controller's, applied under its
 //! field manager; the daemon's are not touched. On a node only a change of status or reason is written (and,
-//! of a drain, another pod that blocks it): facts that change all the time are summed up on the pool.
+//! of a drain, another pod that blocks it): facts that change all the time are summed up on the pool. What changes on a node
+//! within [`GATHERED`] is one write.
 //! The record of an assignment that the ledger proves ours is written here too, if it is missing.
 //! # Assumptions
 //! Nobody decides on these conditions: where they and the Node's annotations differ, the annotations decide.
@@ -41,6 +42,10 @@ const AT_ONCE: usize = 8;
 /// What was written should be shown by the watch within this; until then it is not written again.
 const SHOWN_AFTER: SignedDuration = SignedDuration::from_secs(5);
 
+/// What becomes due on a node waits for so long for what follows: a person does not see the difference, and a visit that nothing
+/// holds up is one write and not five.
+const GATHERED: SignedDuration = SignedDuration::from_secs(1);
+
 /// Reports until dropped.
 pub async fn run(context: &Context) {
     let mut desk = Desk::default();
@@ -49,7 +54,8 @@ pub async fn run(context: &Context) {
         if batch(context, &mut desk, now).await {
             continue;
         }
-        let wake_at = desk.written.values().map(|written| later(written.at)).min();
+        let shown = desk.written.values().map(|written| later(written.at));
+        let wake_at = shown.chain(desk.gathering.values().copied()).min();
         tokio::select! {
             biased;
             () = context.wakes.report.notified() => {}
@@ -65,6 +71,28 @@ struct Desk {
     written: BTreeMap<String, Written>,
     /// Nodes on which nothing was due, and what that rested on.
     clean: BTreeMap<String, Basis>,
+    /// Nodes on which something is due, and when it is written.
+    gathering: BTreeMap<String, Timestamp>,
+}
+
+impl Desk {
+    /// Whether what is due on this node has waited for long enough. A record waits for nothing: others decide by it.
+    fn is_gathered(&mut self, node: &str, due: &Due, now: Timestamp) -> bool {
+        if matches!(due, Due::Record { .. }) {
+            return true;
+        }
+        let at = self.gathering.entry(node.to_owned());
+        let at = at.or_insert_with(|| now.saturating_add(GATHERED).unwrap_or(now));
+        *at <= now
+    }
+
+    /// Nothing is due on this node.
+    fn rest(&mut self, node: &str, basis: Option<Basis>) {
+        self.gathering.remove(node);
+        if let Some(basis) = basis {
+            self.clean.insert(node.to_owned(), basis);
+        }
+    }
 }
 
 /// What was last written on a node, and when.
@@ -95,8 +123,9 @@ async fn batch(context: &Context, desk: &mut Desk, now: Timestamp) -> bool {
     };
     desk.written.retain(|_, written| now < later(written.at));
     let nodes = context.stores.nodes.all();
-    desk.clean
-        .retain(|name, _| context.stores.nodes.get(name).is_some());
+    let is_node = |name: &String| context.stores.nodes.get(name).is_some();
+    desk.clean.retain(|name, _| is_node(name));
+    desk.gathering.retain(|name, _| is_node(name));
     let mut due = Vec::new();
     for kept in nodes {
         let basis = basis(context, &decided, &kept);
@@ -106,7 +135,9 @@ async fn batch(context: &Context, desk: &mut Desk, now: Timestamp) -> bool {
         match (due_for(context, &decided, &kept.node, now), basis) {
             (Some((one, key)), _) => {
                 let again = desk.written.get(&kept.name).is_some_and(|w| w.key == key);
-                if !again {
+                if again {
+                    desk.gathering.remove(&kept.name);
+                } else if desk.is_gathered(&kept.name, &one, now) {
                     let holds = decided
                         .plan
                         .ledger
@@ -116,8 +147,7 @@ async fn batch(context: &Context, desk: &mut Desk, now: Timestamp) -> bool {
                     due.push((!holds, kept, one, key));
                 }
             }
-            (None, Some(basis)) => drop(desk.clean.insert(kept.name.clone(), basis)),
-            (None, None) => {}
+            (None, basis) => desk.rest(&kept.name, basis),
         }
     }
     due.sort_by(|a, b| (a.0, &a.1.name).cmp(&(b.0, &b.1.name)));
@@ -125,6 +155,7 @@ async fn batch(context: &Context, desk: &mut Desk, now: Timestamp) -> bool {
     due.truncate(BATCH);
     for (_, kept, _, key) in &due {
         desk.clean.remove(&kept.name);
+        desk.gathering.remove(&kept.name);
         desk.written.insert(
             kept.name.clone(),
             Written {
@@ -402,10 +433,7 @@ mod tests {
 
     #[test]
     fn a_blocked_drain_is_named_with_its_pod_and_budget() {
-        let pod = PodName {
-            namespace: "shop".to_owned(),
-            name: "web".to_owned(),
-        };
+        let pod = PodName::new("shop", "web");
         let blockers = vec![Blocker::Budget {
             pod,
             budgets: vec!["web-pdb".to_owned()],
@@ -441,6 +469,28 @@ mod tests {
             ("True", "BudgetZero")
         );
         assert_eq!(held.message, Hold::BudgetZero.to_string());
+    }
+
+    #[test]
+    fn what_follows_within_a_second_is_written_with_what_came_first() {
+        let at = |millis| Timestamp::from_millisecond(millis).expect("in range");
+        let conditions = Due::Conditions(vec![]);
+        let mut desk = Desk::default();
+
+        let asked =
+            [0, 400, 999, 1000].map(|millis| desk.is_gathered("a", &conditions, at(millis)));
+
+        assert_eq!(asked, [false, false, false, true]);
+    }
+
+    #[test]
+    fn a_record_that_is_missing_waits_for_nothing() {
+        let record = Due::Record {
+            pool: "worker".to_owned(),
+            config: None,
+        };
+
+        assert!(Desk::default().is_gathered("a", &record, Timestamp::UNIX_EPOCH));
     }
 
     #[test]

@@ -226,7 +226,7 @@ async fn everywhere_s_pods(all: &Api<Pod>, seen: &mut Seen, unread: &mut Vec<Str
         };
         for pod in kept(page.items) {
             if let Some(node) = pod.node.clone() {
-                seen.pods.entry(node).or_default().push(pod);
+                seen.pods.entry(node.to_string()).or_default().push(pod);
             }
         }
         match page.metadata.continue_.filter(|token| !token.is_empty()) {

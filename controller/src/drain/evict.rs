@@ -33,8 +33,8 @@ pub async fn evict(
     let api = Api::<Pod>::namespaced(client.clone(), &pod.pod.namespace);
     let eviction = Eviction {
         metadata: ObjectMeta {
-            name: Some(pod.pod.name.clone()),
-            namespace: Some(pod.pod.namespace.clone()),
+            name: Some(pod.pod.name.to_string()),
+            namespace: Some(pod.pod.namespace.to_string()),
             ..ObjectMeta::default()
         },
         delete_options: Some(DeleteOptions {
@@ -142,10 +142,7 @@ mod tests {
         for _ in 0..7 {
             let at = Timestamp::UNIX_EPOCH;
             let again_at = at.saturating_add(delay).expect("in range");
-            let pod = crate::drain::pod::PodName {
-                namespace: String::new(),
-                name: String::new(),
-            };
+            let pod = crate::drain::pod::PodName::new("", "");
             let blocker = Blocker::Error {
                 pod,
                 message: String::new(),

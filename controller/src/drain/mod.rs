@@ -212,8 +212,7 @@ impl One {
     fn round(&self, context: &Context, node: &Node, policy: &DrainPolicy, now: Timestamp) -> Round {
         let stores = &context.stores;
         let pods = stores.pods.on(&node.name_any());
-        let namespaces: BTreeSet<&str> =
-            pods.iter().map(|pod| pod.pod.namespace.as_str()).collect();
+        let namespaces: BTreeSet<&str> = pods.iter().map(|pod| &*pod.pod.namespace).collect();
         let budgets: Vec<_> = namespaces
             .into_iter()
             .flat_map(|namespace| stores.budgets.all_in(namespace))

@@ -1,6 +1,7 @@
 //! What a drain has to know of a pod and of a PodDisruptionBudget.
 
-use crate::stores::cache::Kept;
+use crate::stores::cache::{Kept, Key};
+use crate::stores::shared::Shared;
 use api::names::foreign;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
@@ -9,14 +10,25 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::{Selector, SelectorExt};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// A pod, named as people do.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PodName {
     /// The namespace.
-    pub namespace: String,
+    pub namespace: Arc<str>,
     /// The name.
-    pub name: String,
+    pub name: Arc<str>,
+}
+
+impl PodName {
+    /// A pod of this name.
+    pub fn new(namespace: &str, name: &str) -> Self {
+        Self {
+            namespace: namespace.into(),
+            name: name.into(),
+        }
+    }
 }
 
 impl fmt::Display for PodName {
@@ -25,7 +37,7 @@ impl fmt::Display for PodName {
     }
 }
 
-/// A pod, as far as draining its node is concerned.
+/// A pod, as far as draining its node is concerned. There are thirty on each node: what many of them say alike is kept once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct PodView {
@@ -34,11 +46,11 @@ pub struct PodView {
     /// Told apart from its successor of the same name.
     pub uid: String,
     /// Where it runs; none before it is scheduled.
-    pub node: Option<String>,
+    pub node: Option<Arc<str>>,
     /// What budgets and our own checks select by.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Arc<BTreeMap<String, String>>,
     /// Kind and name of the controller that would make another one.
-    pub controller: Option<(String, String)>,
+    pub controller: Option<Arc<(String, String)>>,
     /// The API's copy of a static pod.
     pub mirror: bool,
     /// It ended by itself: nothing is disturbed by removing it.
@@ -73,13 +85,16 @@ impl Kept for PodView {
         let volumes = spec.volumes.unwrap_or_default();
         Self {
             pod: PodName {
-                namespace: meta.namespace.unwrap_or_default(),
-                name: meta.name.unwrap_or_default(),
+                namespace: meta.namespace.unwrap_or_default().into(),
+                name: meta.name.unwrap_or_default().into(),
             },
             uid: meta.uid.unwrap_or_default(),
-            node: spec.node_name.filter(|node| !node.is_empty()),
-            labels: meta.labels.unwrap_or_default(),
-            controller,
+            node: spec
+                .node_name
+                .filter(|node| !node.is_empty())
+                .map(Arc::from),
+            labels: Arc::new(meta.labels.unwrap_or_default()),
+            controller: controller.map(Arc::new),
             mirror,
             finished: matches!(phase(status.as_ref()), "Succeeded" | "Failed"),
             ready: is_ready(status.as_ref()),
@@ -96,6 +111,21 @@ impl Kept for PodView {
 
     fn differs(&self, before: &Self) -> bool {
         self != before
+    }
+
+    fn key(&self) -> Option<Key> {
+        Some((self.pod.namespace.clone(), self.pod.name.clone()))
+    }
+
+    fn share(&mut self, shared: &mut Shared) {
+        shared.words.share(&mut self.pod.namespace);
+        if let Some(node) = &mut self.node {
+            shared.words.share(node);
+        }
+        shared.labels.share(&mut self.labels);
+        if let Some(controller) = &mut self.controller {
+            shared.pairs.share(controller);
+        }
     }
 }
 
@@ -192,7 +222,7 @@ impl Kept for BudgetView {
 impl BudgetView {
     /// Whether it governs this pod.
     pub fn governs(&self, pod: &PodView) -> bool {
-        self.namespace == pod.pod.namespace
+        *self.namespace == *pod.pod.namespace
             && self
                 .selector
                 .as_ref()

@@ -36,7 +36,7 @@ impl Rules {
     pub fn lets_stay(self, pod: &PodView, budgets: &[Arc<BudgetView>]) -> bool {
         let controller = pod.controller.as_ref();
         let governing = budgets.iter().filter(|budget| budget.governs(pod));
-        controller.is_some_and(|(kind, _)| kind == "DaemonSet")
+        controller.is_some_and(|controller| controller.0 == "DaemonSet")
             || pod.mirror
             || (self.leave_two_budgets && !pod.finished && governing.count() > 1)
     }
@@ -93,7 +93,7 @@ impl Rules {
             });
         }
         let on_this_node =
-            |claim: &&String| local.contains(&(pod.pod.namespace.clone(), (*claim).clone()));
+            |claim: &&String| local.contains(&(pod.pod.namespace.to_string(), (*claim).clone()));
         match pod.claims.iter().find(on_this_node) {
             Some(claim) if !evict_local_volumes => Some(Blocker::LocalVolume {
                 pod: pod.pod.clone(),

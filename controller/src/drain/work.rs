@@ -55,7 +55,7 @@ pub(super) async fn carry_out(
             }
         }
         Step::Cordon | Step::Acknowledge { .. } | Step::Uncordon => {
-            let written = write(context, &kept, &request, &step).await;
+            let written = write(context, &kept, &request, &step, asked.len()).await;
             let wrote = Some(written.map_err(|error| {
                 if error.meaning() == Meaning::Stale {
                     debug!(%node, error = %Chain(&error), "the node is not as it was seen");
@@ -77,31 +77,22 @@ async fn write(
     kept: &NodeKept,
     request: &Request,
     step: &Step,
+    evicted: usize,
 ) -> Result<Written, ApiError> {
     let (client, node) = (&context.client, &kept.node);
     context.limits.node_writes.ready().await;
-    let (written, reason, message) = match step {
+    let (written, reason) = match step {
         Step::Cordon => {
             machine::protect(client, node).await;
             let now = context.clock.now();
             let patch = cordon::cordon(node, request, now);
-            (
-                patch.send(client, "cordoning the node").await?,
-                "Cordon",
-                format!("cordoned, to reach {}", request.wish.config()),
-            )
+            (patch.send(client, "cordoning the node").await?, "Cordon")
         }
         Step::Acknowledge { cordoned } => {
             let patch = cordon::acknowledge(node, request, *cordoned);
-            let why = if *cordoned {
-                "drained"
-            } else {
-                "the only control-plane node is not drained"
-            };
             (
                 patch.send(client, "acknowledging the drain of").await?,
                 "Drain",
-                format!("{why}, to reach {}", request.wish.config()),
             )
         }
         Step::Uncordon => {
@@ -111,19 +102,33 @@ async fn write(
             (
                 patch.send(client, "uncordoning the node").await?,
                 "Uncordon",
-                format!(
-                    "its former cordon is restored, with {}",
-                    request.wish.config()
-                ),
             )
         }
         Step::Wait | Step::Evict(_) => return Ok(Written::default()),
     };
     info!(node = %kept.name, intent = request.intent, reason, "the node's request was carried out");
-    context
-        .events
-        .tell(&events::about(node), Tone::Normal, reason, &message);
+    if let Some(message) = worth_an_event(step, request, evicted) {
+        let about = events::about(node);
+        context.events.tell(&about, Tone::Normal, reason, &message);
+    }
     Ok(written)
+}
+
+/// What is told as an event beside what stands on the node. Of cordon and uncordon the kubelet tells itself, and of the end of
+/// a visit the daemon does: a node that had no pods to lose costs no event here.
+fn worth_an_event(step: &Step, request: &Request, evicted: usize) -> Option<String> {
+    let config = request.wish.config();
+    match step {
+        Step::Acknowledge { cordoned: false } => Some(format!(
+            "the only control-plane node is not drained, to reach {config}"
+        )),
+        Step::Acknowledge { cordoned: true } if evicted > 0 => {
+            Some(format!("drained of {evicted} pods, to reach {config}"))
+        }
+        Step::Acknowledge { .. } | Step::Cordon | Step::Uncordon | Step::Evict(_) | Step::Wait => {
+            None
+        }
+    }
 }
 
 /// Asks for all these evictions, at the rate.
@@ -157,4 +162,26 @@ async fn ask(context: &Context, before: Option<Asked>, pod: Arc<PodView>) -> (St
         .get_or_create(&OfReason { reason })
         .inc();
     (pod.uid.clone(), Asked { at, answer })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use api::requests::DrainRequest;
+
+    #[test]
+    fn a_node_that_had_no_pods_to_lose_costs_no_event() {
+        let request = Request {
+            wish: DrainRequest::Drain("rendered-worker-1".to_owned()),
+            intent: 1,
+        };
+        let drained = Step::Acknowledge { cordoned: true };
+
+        assert_eq!(worth_an_event(&Step::Cordon, &request, 0), None);
+        assert_eq!(worth_an_event(&drained, &request, 0), None);
+        assert_eq!(
+            worth_an_event(&drained, &request, 2).as_deref(),
+            Some("drained of 2 pods, to reach rendered-worker-1")
+        );
+    }
 }

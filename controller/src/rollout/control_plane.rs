@@ -42,6 +42,6 @@ pub fn api_pod_names(pods: &[Arc<PodView>]) -> BTreeMap<String, bool> {
     };
     pods.iter()
         .filter(is_api)
-        .map(|pod| (pod.pod.name.clone(), pod.ready))
+        .map(|pod| (pod.pod.name.to_string(), pod.ready))
         .collect()
 }

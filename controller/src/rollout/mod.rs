@@ -2,11 +2,12 @@
 //!
 //! # Guarantees
 //! Slots first: one swap of the ledger carries all grants and returns of a round, and only after it has
-//! succeeded is anything written on a node. The ledger that decides is read from the API server in the same
-//! round, and so is each node whose slot is given back. A plan that the checker refuses is not executed, and every pool says so. What was
+//! succeeded is anything written on a node. A round that changes the ledger rests on the newest that is known of it, which the
+//! swap proves to be what the API server has; any other round that acts, and each after a swap that failed, reads it first. Each
+//! node whose slot is given back is read in the same round. A plan that the checker refuses is not executed, and every pool says so. What was
 //! not written is written by the next round.
 //! # Assumptions
-//! Nothing that is remembered between rounds: dropping this at any await loses nothing.
+//! What is remembered between rounds only saves work: dropping this at any await loses nothing.
 //! # Not here
 //! The decision itself: the crate `rollout`.
 
@@ -33,8 +34,8 @@ use api::names::object;
 use facts::Facts;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Node;
-use kube::Api;
 use kube::api::ListParams;
+use kube::{Api, ResourceExt};
 use rollout::snapshot::{Ledger, NodeView};
 use rollout::{Plan, Snapshot, Step, Violation, check, plan};
 use std::collections::BTreeSet;
@@ -49,12 +50,11 @@ const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(2);
 
 /// Plans and executes until dropped.
 pub async fn run(context: &Context) {
-    let mut facts = Facts::default();
-    let mut told = Vec::new();
+    let mut desk = Desk::default();
     let mut backoff = Backoff::default();
     loop {
         let now = context.clock.now();
-        let wake_at = match round(context, &mut facts, &mut told).await {
+        let wake_at = match round(context, &mut desk).await {
             Ok(wake_at) => {
                 backoff.reset();
                 wake_at
@@ -92,40 +92,68 @@ enum Outcome {
     Refused,
 }
 
-/// One round; returns when to look again at the latest. `told` is what the checker had against the last plan.
-async fn round(
-    context: &Context,
-    facts: &mut Facts,
-    told: &mut Vec<Violation>,
-) -> Result<Timestamp, ApiError> {
+/// What is remembered between rounds.
+#[derive(Default)]
+struct Desk {
+    facts: Facts,
+    /// What the checker had against the last plan.
+    told: Vec<Violation>,
+    /// The ledger as it was last read or written here.
+    ledger: Option<SlotLedger>,
+    /// The last swap did not succeed: what is known of the ledger is older than what is there.
+    in_doubt: bool,
+}
+
+impl Desk {
+    /// The newest ledger that is known: a watch lags behind our own writes, and nobody tells us of others' but the watch.
+    fn newest(&self, cached: Option<&SlotLedger>) -> Option<SlotLedger> {
+        let version = |ledger: &SlotLedger| ledger.resource_version()?.parse::<u64>().ok();
+        let cached = cached?;
+        let own = self.ledger.as_ref().filter(|own| {
+            own.uid() == cached.uid() && version(own).is_some() && version(own) > version(cached)
+        });
+        Some(own.unwrap_or(cached).clone())
+    }
+}
+
+/// One round; returns when to look again at the latest.
+async fn round(context: &Context, desk: &mut Desk) -> Result<Timestamp, ApiError> {
     let now = context.clock.now();
-    let mut snapshot = fold::snapshot(context, facts);
+    let mut snapshot = fold::snapshot(context, &mut desk.facts);
     let policy = fold::policy(context, &snapshot.pools);
     let cached = context.stores.ledger.get(object::CLUSTER);
-    snapshot.ledger = cached.as_deref().map(|ledger| Ledger::from_object(ledger));
+    let newest = desk.newest(cached.as_deref().map(|whole| &whole.0));
+    snapshot.ledger = newest.as_ref().map(Ledger::from_object);
     let mut planned = plan(&snapshot, &policy, now);
-    let mut read = None;
-    let acts = snapshot.ledger.is_none() || wants_to_act(&planned);
-    if acts {
-        // What spends a budget rests on what the API server says now, not on what a watch said.
+    let mut rests_on = None;
+    let mut acts = newest.is_none() || wants_to_act(&planned);
+    if let Some(newest) = newest.filter(|_| planned.ledger.differs && !desk.in_doubt) {
+        let facts = &mut desk.facts;
+        planned = reread::plan_anew(context, facts, &mut snapshot, &planned, &policy, now).await?;
+        acts = wants_to_act(&planned);
+        // The swap compares. Without one, what spends a budget is to be read.
+        rests_on = planned.ledger.differs.then_some(newest);
+    }
+    if acts && rests_on.is_none() {
         let ledger = ledger::read(context).await?;
         snapshot.ledger = ledger.as_ref().map(Ledger::from_object);
         if ledger.is_none() {
-            list_nodes(context, facts, &mut snapshot).await?;
+            list_nodes(context, &mut desk.facts, &mut snapshot).await?;
         }
+        let facts = &mut desk.facts;
         planned = reread::plan_anew(context, facts, &mut snapshot, &planned, &policy, now).await?;
-        read = ledger;
+        rests_on = ledger;
     }
     // A plan that does nothing can break a promise, too: a node that is left idle, a wait that is not so.
     let violations = check(&snapshot, &planned, &policy, now);
-    let is_news = violations != *told;
-    let outcome = if refuses(&context.metrics, violations, told) {
+    let is_news = violations != desk.told;
+    let outcome = if refuses(&context.metrics, violations, &mut desk.told) {
         if is_news {
-            tell_refused(context, told);
+            tell_refused(context, &desk.told);
         }
         Outcome::Refused
     } else if acts {
-        act(context, &planned, read).await?
+        act(context, desk, &planned, rests_on).await?
     } else {
         Outcome::Done
     };
@@ -154,13 +182,19 @@ async fn round(
 /// Swaps the ledger and carries the plan out.
 async fn act(
     context: &Context,
+    desk: &mut Desk,
     planned: &Plan,
     ledger: Option<SlotLedger>,
 ) -> Result<Outcome, ApiError> {
     context.metrics.rounds.inc();
     if planned.ledger.differs {
+        desk.in_doubt = true;
         match ledger::swap(context, ledger.as_ref(), &planned.ledger.next).await {
-            Ok(_) => tell_slots(planned),
+            Ok(written) => {
+                desk.ledger = Some(written);
+                desk.in_doubt = false;
+                tell_slots(planned);
+            }
             Err(error) if matches!(error.meaning(), Meaning::Stale | Meaning::AlreadyExists) => {
                 return Ok(Outcome::Void);
             }
@@ -267,7 +301,7 @@ fn tell_slots(plan: &Plan) {
 fn publish(context: &Context, decided: Decided) {
     count(context, &decided);
     if !decided.refused {
-        context.taints.of(&decided.plan);
+        context.taints.of(&decided.plan, decided.at);
     }
     let holders = decided.plan.ledger.next.holders.keys();
     let mut awaited: BTreeSet<String> = holders.map(ToString::to_string).collect();

@@ -1,7 +1,8 @@
 //! The taint `UpdateInProgress:PreferNoSchedule`: it asks the scheduler to prefer nodes that were updated.
 //!
 //! # Guarantees
-//! Written at a limited rate and on nobody's critical path: a rollout never waits for it. Each planning
+//! Written at a limited rate and on nobody's critical path: a rollout never waits for it. A taint is put only on a node that has
+//! been waiting for [`super::wishes::SETTLES_AFTER`]: one that is taken before needs no advice. Each planning
 //! round replaces what is still to be written, so that an old wish is not carried out late. What was written is not written
 //! again before the watch shows it.
 
@@ -18,9 +19,16 @@ use tracing::debug;
 pub async fn run(context: &Context) {
     let wishes = &context.taints;
     loop {
-        let Some((name, wanted)) = wishes.next() else {
-            wishes.wished().await;
-            continue;
+        let (name, wanted) = match wishes.next(context.clock.now()) {
+            Ok(due) => due,
+            Err(wake_at) => {
+                tokio::select! {
+                    biased;
+                    () = wishes.wished() => {}
+                    () = context.sleep_until(wake_at) => {}
+                }
+                continue;
+            }
         };
         context.limits.taints.ready().await;
         let Some(kept) = context.stores.nodes.get(&name) else {

@@ -8,13 +8,14 @@
 //! One watch writes; many read. What is read may be stale: whatever spends a budget is held by a
 //! compare-and-swap and not by this.
 
+use super::shared::Shared;
 use kube::runtime::watcher::Event;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::{Notify, watch};
 
 /// Where an object is: namespace (empty for cluster-scoped kinds) and name.
-pub type Key = (String, String);
+pub type Key = (Arc<str>, Arc<str>);
 
 /// What of an object is kept.
 pub trait Kept: Sized + Send + Sync + 'static {
@@ -26,6 +27,14 @@ pub trait Kept: Sized + Send + Sync + 'static {
 
     /// Whether the difference matters to anybody who waits; kubelets renew their status for ever.
     fn differs(&self, before: &Self) -> bool;
+
+    /// Where it is, if it knows: then the cache needs no names of its own.
+    fn key(&self) -> Option<Key> {
+        None
+    }
+
+    /// Takes what others of its kind have, too, from what they share.
+    fn share(&mut self, _: &mut Shared) {}
 }
 
 /// Called with what was there before and what is there now.
@@ -42,6 +51,7 @@ pub struct Cache<V> {
 struct Inner<V> {
     objects: BTreeMap<Key, Arc<V>>,
     relist: Option<BTreeMap<Key, Arc<V>>>,
+    shared: Shared,
 }
 
 impl<V: Kept> Cache<V> {
@@ -50,6 +60,7 @@ impl<V: Kept> Cache<V> {
         let inner = RwLock::new(Inner {
             objects: BTreeMap::new(),
             relist: None,
+            shared: Shared::default(),
         });
         Self {
             inner,
@@ -78,7 +89,7 @@ impl<V: Kept> Cache<V> {
     pub fn get_in(&self, namespace: &str, name: &str) -> Option<Arc<V>> {
         self.read()
             .objects
-            .get(&(namespace.to_owned(), name.to_owned()))
+            .get(&(namespace.into(), name.into()))
             .cloned()
     }
 
@@ -89,11 +100,11 @@ impl<V: Kept> Cache<V> {
 
     /// Those of one namespace, in the order of names.
     pub fn all_in(&self, namespace: &str) -> Vec<Arc<V>> {
-        let first = (namespace.to_owned(), String::new());
+        let first: Key = (namespace.into(), "".into());
         let read = self.read();
         let from_here = read.objects.range(first..);
         from_here
-            .take_while(|(key, _)| key.0 == namespace)
+            .take_while(|(key, _)| *key.0 == *namespace)
             .map(|(_, v)| v.clone())
             .collect()
     }
@@ -115,18 +126,16 @@ impl<V: Kept> Cache<V> {
         match event {
             Event::Init => self.write().relist = Some(BTreeMap::new()),
             Event::InitApply(object) => {
-                let key = key_of(&object);
-                let value = Arc::new(V::keep(object));
-                self.write()
-                    .relist
-                    .get_or_insert_default()
-                    .insert(key, value);
+                let mut inner = self.write();
+                let (key, value) = inner.keep(object);
+                inner.relist.get_or_insert_default().insert(key, value);
             }
             Event::InitDone => self.finish_relist(),
             Event::Apply(object) => {
-                let key = key_of(&object);
-                let value = Arc::new(V::keep(object));
-                let before = self.write().objects.insert(key, value.clone());
+                let mut inner = self.write();
+                let (key, value) = inner.keep(object);
+                let before = inner.objects.insert(key, value.clone());
+                drop(inner);
                 self.changed(before.as_deref(), Some(&value));
             }
             Event::Delete(object) => {
@@ -191,6 +200,16 @@ impl<V: Kept> Cache<V> {
     }
 }
 
+impl<V: Kept> Inner<V> {
+    /// What is kept of an object, and where.
+    fn keep(&mut self, object: V::Object) -> (Key, Arc<V>) {
+        let key = key_of(&object);
+        let mut value = V::keep(object);
+        value.share(&mut self.shared);
+        (value.key().unwrap_or(key), Arc::new(value))
+    }
+}
+
 impl<V> std::fmt::Debug for Cache<V> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Cache")
@@ -202,8 +221,8 @@ impl<V> std::fmt::Debug for Cache<V> {
 fn key_of(object: &impl kube::Resource) -> Key {
     let meta = object.meta();
     (
-        meta.namespace.clone().unwrap_or_default(),
-        meta.name.clone().unwrap_or_default(),
+        meta.namespace.as_deref().unwrap_or_default().into(),
+        meta.name.as_deref().unwrap_or_default().into(),
     )
 }
 

@@ -1,6 +1,8 @@
 //! What is kept of each kind.
 
 use super::cache::Kept;
+use api::MachineConfigNode;
+use api::conditions::node as types;
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{NodeSelectorTerm, PersistentVolume, PersistentVolumeSpec};
@@ -27,6 +29,55 @@ impl<K: Resource + Send + Sync + 'static> Kept for Whole<K> {
     }
     fn differs(&self, before: &Self) -> bool {
         self.0.meta().resource_version != before.0.meta().resource_version
+    }
+}
+
+/// A MachineConfigNode, without what its daemon says there to people: nobody here decides by that.
+#[derive(Clone, Debug)]
+pub struct Record(pub MachineConfigNode);
+
+/// The conditions that the controller writes, and so has to compare.
+const OF_CONTROLLER: [&str; 5] = [
+    types::UPDATED,
+    types::CORDONED,
+    types::DRAINED,
+    types::UNCORDONED,
+    types::HELD,
+];
+
+impl Deref for Record {
+    type Target = MachineConfigNode;
+    fn deref(&self) -> &MachineConfigNode {
+        &self.0
+    }
+}
+
+impl Kept for Record {
+    type Object = MachineConfigNode;
+    fn keep(mut record: MachineConfigNode) -> Self {
+        if let Some(status) = &mut record.status {
+            let conditions = &mut status.conditions;
+            conditions.retain(|condition| OF_CONTROLLER.contains(&condition.type_.as_str()));
+            conditions.shrink_to_fit();
+        }
+        Self(record)
+    }
+    /// What its daemon writes there is no difference.
+    fn differs(&self, before: &Self) -> bool {
+        let (now, before) = (&self.0, &before.0);
+        let stands = |record: &MachineConfigNode| {
+            let metadata = &record.metadata;
+            (
+                metadata.uid.clone(),
+                metadata.generation,
+                metadata.deletion_timestamp.clone(),
+            )
+        };
+        stands(now) != stands(before)
+            || now.metadata.annotations != before.metadata.annotations
+            || now.metadata.owner_references != before.metadata.owner_references
+            || now.spec != before.spec
+            || now.status != before.status
     }
 }
 

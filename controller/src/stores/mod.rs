@@ -10,19 +10,17 @@ pub mod cache;
 pub mod kept;
 pub mod nodes;
 mod pods;
+pub mod shared;
 pub mod watch;
 
-pub use kept::{KubeletLease, LocalVolume, Slice, Whole};
+pub use kept::{KubeletLease, LocalVolume, Record, Slice, Whole};
 pub use nodes::NodeKept;
 pub use pods::Pods;
 
 use crate::config::Config;
 use crate::drain::pod::BudgetView;
 use crate::lease::shell::LeaseView;
-use api::{
-    MachineConfig, MachineConfigNode, MachineConfigPool, MachineConfiguration, RolloutPolicy,
-    SlotLedger,
-};
+use api::{MachineConfig, MachineConfigPool, MachineConfiguration, RolloutPolicy, SlotLedger};
 use cache::{Cache, Kept};
 use futures::future::BoxFuture;
 use kube::runtime::watcher;
@@ -106,7 +104,7 @@ pub struct Stores {
     /// MachineConfigPools.
     pub pools: Arc<Cache<Whole<MachineConfigPool>>>,
     /// MachineConfigNodes.
-    pub config_nodes: Arc<Cache<Whole<MachineConfigNode>>>,
+    pub config_nodes: Arc<Cache<Record>>,
     /// RolloutPolicies.
     pub policies: Arc<Cache<Whole<RolloutPolicy>>>,
     /// MachineConfiguration `cluster`.
@@ -293,8 +291,9 @@ impl Opening<'_> {
         V::Object: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
     {
         let cache = Arc::new(cache);
-        // Fewer pages than the default of 500 would give; a cluster of 15,000 nodes is 15 requests.
-        let config = config.page_size(1000);
+        // A page is in memory as a whole, as text and as objects: of Nodes with their images ten megabytes. A cluster of 15,000
+        // nodes is 30 requests.
+        let config = config.page_size(500);
         self.watches
             .push(Box::pin(watch::follow(api, config, cache.clone())));
         cache

@@ -28,8 +28,15 @@ impl Kept for NodeKept {
 
     fn keep(mut node: Node) -> Self {
         if let Some(status) = &mut node.status {
-            // The names of its images are most of a Node, and say nothing about it.
+            // The names of its images are most of a Node, and say nothing about it; nor does the rest of this.
             status.images = None;
+            status.capacity = None;
+            status.allocatable = None;
+            status.addresses = None;
+            status.daemon_endpoints = None;
+            status.runtime_handlers = None;
+            status.volumes_attached = None;
+            status.volumes_in_use = None;
         }
         let view = NodeView::from_node(&node);
         Self {

@@ -13,7 +13,7 @@ pub struct Pods {
     by_node: Arc<Mutex<ByNode>>,
 }
 
-type ByNode = BTreeMap<String, BTreeSet<PodName>>;
+type ByNode = BTreeMap<Arc<str>, BTreeSet<PodName>>;
 
 impl Pods {
     pub(super) fn open(open: &mut Opening<'_>, wakes: &Wakes, requests: &Attention) -> Arc<Self> {

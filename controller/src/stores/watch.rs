@@ -3,7 +3,7 @@
 use super::cache::{Cache, Kept};
 use crate::error::{Backoff, Chain};
 use futures::{StreamExt, TryStreamExt};
-use kube::runtime::{WatchStreamExt, watcher};
+use kube::runtime::watcher;
 use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
@@ -23,12 +23,19 @@ where
     let kind = <V::Object as Resource>::kind(&Default::default()).into_owned();
     let events = watcher(api, config)
         // Nobody reads who owns which field, and it is half of many an object.
-        .map_ok(|event| event.modify(|object| object.managed_fields_mut().clear()))
-        .backoff(Backoff::default());
+        .map_ok(|event| event.modify(|object| object.managed_fields_mut().clear()));
     let mut events = std::pin::pin!(events);
+    let mut backoff = Backoff::default();
     while let Some(event) = events.next().await {
         match event {
-            Ok(event) => cache.apply(event),
+            Ok(event) => {
+                // Each try begins with `Init`, before anything was asked: that alone is no success.
+                if !matches!(event, watcher::Event::Init) {
+                    backoff.reset();
+                }
+                cache.apply(event);
+                continue;
+            }
             Err(error) if is_absent(&error) => {
                 debug!(%kind, "the kind is not installed");
                 cache.not_installed();
@@ -37,6 +44,7 @@ where
                 warn!(%kind, error = %Chain(&error), "the watch broke and is started again");
             }
         }
+        tokio::time::sleep(backoff.delay()).await;
     }
 }
 

@@ -17,6 +17,7 @@
 //! Whether promises hold: the tests and the swarm.
 
 mod fleet;
+mod memory;
 mod observer;
 pub mod report;
 pub mod requests;
@@ -28,6 +29,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+pub use memory::memory;
 pub use rollout::rollout;
 
 use requests::Requests;
@@ -92,6 +94,16 @@ pub const SCENARIOS: [Scenario; 5] = [
         defaults: true,
     },
 ];
+
+/// The scenario that measures the controller's memory; it takes minutes to set, and does not run by default.
+pub const MEMORY: Scenario = Scenario {
+    name: "memory",
+    nodes: 5000,
+    max_unavailable: 1,
+    pods_per_node: 30,
+    pod_end: Duration::ZERO,
+    defaults: false,
+};
 
 impl Scenario {
     /// What the rollout would take if only the pods took time.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 use api::names::{install, label, pool};
 use api::{MachineConfig, MachineConfigPool};
+use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
@@ -22,6 +23,8 @@ use crate::machines::clock;
 const CONFIG: &str = "50-bench";
 /// Field manager of all that people would write.
 const PEOPLE: &str = "bench";
+/// Who the controller is among the replicas.
+const IDENTITY: &str = "bench";
 /// How long anything may take that is waited for outside a measurement, on a machine that does other things too.
 pub(super) const PATIENCE: Duration = Duration::from_secs(300);
 /// How often such a thing is looked at.
@@ -78,7 +81,7 @@ impl Stage {
         for (flag, value) in [
             ("--kubeconfig", kubeconfig.as_os_str()),
             ("--config", config.as_os_str()),
-            ("--identity", "bench".as_ref()),
+            ("--identity", IDENTITY.as_ref()),
             ("--listen", "127.0.0.1:0".as_ref()),
             ("--log", self.tools.log.as_ref()),
         ] {
@@ -181,26 +184,36 @@ impl Stage {
         Ok(())
     }
 
-    /// Approves the pool's first config, once there is one.
-    pub(super) async fn approve(&mut self) -> Result<()> {
+    /// Approves the pool's first config, once there is one; tells which.
+    pub(super) async fn approve(&mut self) -> Result<String> {
         let pools = Api::<MachineConfigPool>::all(self.admin.clone());
-        let read = || async {
+        let read = async || {
             let pool = pools.get(pool::WORKER).await.ok()?;
-            let config = serde_json::to_value(pool.spec.configuration).ok()?;
-            config["name"].as_str().map(str::to_owned)
+            let config = pool.spec.configuration.name;
+            (!config.is_empty()).then_some(config)
         };
-        let mut config = None;
         self.until("the pool has its first config", async || {
-            read().await.is_some_and(|name| !name.is_empty())
+            read().await.is_some()
         })
         .await?;
-        config = read().await.or(config);
+        let config = read().await.context("the pool has lost its config")?;
         let patch = json!({"metadata": {"annotations": {pool::APPROVE_FIRST: config}}});
         let written = pools
             .patch(pool::WORKER, &PatchParams::default(), &Patch::Merge(&patch))
             .await;
         written.context("approving the first config")?;
-        Ok(())
+        Ok(config)
+    }
+
+    /// Waits until the controller leads: then it has seen all there is.
+    pub(super) async fn until_leads(&mut self) -> Result<()> {
+        let leases = Api::<Lease>::namespaced(self.admin.clone(), install::NAMESPACE);
+        self.until("the controller leads", async || {
+            let lease = leases.get(install::CONTROLLER).await;
+            let holder = lease.ok().and_then(|lease| lease.spec?.holder_identity);
+            holder.as_deref() == Some(IDENTITY)
+        })
+        .await
     }
 
     /// Waits until the controller has nothing more to write.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Parser;
-use e2e::bench::{self, SCENARIOS, Scenario, Tools, report};
+use e2e::bench::{self, MEMORY, SCENARIOS, Scenario, Tools, report};
 use tracing_subscriber::EnvFilter;
 
 /// What this program logs where `RUST_LOG` says nothing else. The client's own errors are those of an API server that starts.
@@ -13,7 +13,7 @@ const FILTER: &str = "error,kube_client=off";
 /// Measures rollouts on a real API server with simulated machines.
 #[derive(Parser)]
 struct Args {
-    /// Only this scenario; repeat for several
+    /// Only this scenario; repeat for several. `memory` takes minutes to set, and runs only if it is named
     #[arg(long = "scenario", value_name = "NAME")]
     scenarios: Vec<String>,
     /// The form of the figures; with json nothing else goes to standard output
@@ -63,7 +63,11 @@ async fn main() -> Result<()> {
     let mut all = Vec::new();
     for scenario in chosen(&args.scenarios)? {
         eprintln!("{}: measuring", scenario.name);
-        let measured = bench::rollout(&scenario, &tools).await;
+        let measured = if scenario.name == MEMORY.name {
+            bench::memory(&scenario, &tools).await
+        } else {
+            bench::rollout(&scenario, &tools).await
+        };
         let figures = measured.with_context(|| format!("measuring {}", scenario.name))?;
         if args.output == Output::Text {
             println!("{}", report::text(&figures));
@@ -86,9 +90,10 @@ fn chosen(names: &[String]) -> Result<Vec<Scenario>> {
         return Ok(SCENARIOS.to_vec());
     }
     let mut chosen = Vec::new();
+    let all = || SCENARIOS.iter().chain([&MEMORY]);
     for name in names {
-        let Some(known) = SCENARIOS.iter().find(|known| known.name == name) else {
-            let known: Vec<&str> = SCENARIOS.iter().map(|known| known.name).collect();
+        let Some(known) = all().find(|known| known.name == name) else {
+            let known: Vec<&str> = all().map(|known| known.name).collect();
             bail!(
                 "no scenario is called `{name}`; there are: {}",
                 known.join(", ")

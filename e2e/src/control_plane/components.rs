@@ -230,6 +230,8 @@ impl Layout {
             .text("allow-privileged", "true")
             .path("audit-policy-file", &self.file("audit-policy.json"))
             .path("audit-log-path", &self.audit_log(instance))
+            // Far more than any log grows to: one that is begun anew would lose what was counted on.
+            .text("audit-log-maxsize", "100000")
             // An event stands in the log when the answer is sent: who counts requests misses none.
             .text("audit-log-mode", "blocking");
         let name = format!("kube-apiserver-{instance}");

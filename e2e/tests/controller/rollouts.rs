@@ -34,10 +34,11 @@ fn a_change_reaches_every_node_and_leaves_no_trace_of_its_drains() {
                 None
             );
             assert_eq!(cluster.annotation(&node, "windlass.dev/cordoned"), None);
-            let updated = cluster
-                .condition("machineconfignodes", &node, "Updated")
-                .unwrap();
-            assert_eq!(updated["status"], "True", "{node}");
+            let updated = |it: &Cluster| {
+                let shown = it.condition("machineconfignodes", &node, "Updated");
+                shown.is_some_and(|updated| updated["status"] == "True")
+            };
+            cluster.until(SOON, "it is shown as updated", updated).await;
         }
         assert!(
             cluster

@@ -89,7 +89,8 @@ fn taints_are_written_at_a_limited_rate_and_no_assignment_waits_for_them() {
         cluster
             .until(Duration::from_secs(3), "the first is assigned", assigned)
             .await;
-        tokio::time::sleep(Duration::from_secs(10)).await;
+        // For the first five seconds nobody waits for long enough.
+        tokio::time::sleep(Duration::from_secs(15)).await;
 
         let versions = events(&mut changes);
         let set = versions.iter().filter(|it| {

@@ -10,14 +10,11 @@ fn at(second: i64) -> Timestamp {
 
 fn pod(name: &str) -> PodView {
     PodView {
-        pod: PodName {
-            namespace: "shop".to_owned(),
-            name: name.to_owned(),
-        },
+        pod: PodName::new("shop", name),
         uid: format!("uid-{name}"),
-        node: Some("worker-1".to_owned()),
-        labels: BTreeMap::from([("app".to_owned(), name.to_owned())]),
-        controller: Some(("ReplicaSet".to_owned(), name.to_owned())),
+        node: Some("worker-1".into()),
+        labels: Arc::new(BTreeMap::from([("app".to_owned(), name.to_owned())])),
+        controller: Some(Arc::new(("ReplicaSet".to_owned(), name.to_owned()))),
         mirror: false,
         finished: false,
         ready: true,
@@ -104,17 +101,13 @@ fn defaults() -> Rules {
 }
 
 fn names(round: &Round) -> Vec<&str> {
-    round
-        .evict
-        .iter()
-        .map(|pod| pod.pod.name.as_str())
-        .collect()
+    round.evict.iter().map(|pod| &*pod.pod.name).collect()
 }
 
 #[test]
 fn pods_of_daemon_sets_and_mirror_pods_stay() {
     let daemon = PodView {
-        controller: Some(("DaemonSet".to_owned(), "log".to_owned())),
+        controller: Some(Arc::new(("DaemonSet".to_owned(), "log".to_owned()))),
         ..pod("log")
     };
     let mirror = PodView {
