@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{codegen, conformance, deploy, tidy, tools};
+use crate::{codegen, conformance, deploy, image, tidy, tools};
 
 /// One named check.
 type Check = (&'static str, fn() -> Result<()>);
@@ -25,23 +25,31 @@ const CHECKS: [Check; 12] = [
     ("book", book),
 ];
 
+/// Checks that take a build of their own, and are run where they are named.
+const ON_DEMAND: [Check; 2] = [("image", image::check), ("oldest kubernetes", oldest)];
+
 /// Runs every check, or those that are named.
 pub(crate) fn run(only: &[String]) -> Result<()> {
+    let all = || CHECKS.iter().chain(&ON_DEMAND);
     if let Some(unknown) = only
         .iter()
-        .find(|name| !CHECKS.iter().any(|(known, _)| known == name))
+        .find(|name| !all().any(|(known, _)| known == name))
     {
-        let known: Vec<&str> = CHECKS.iter().map(|(name, _)| *name).collect();
+        let known: Vec<&str> = all().map(|(name, _)| *name).collect();
         bail!(
             "no check is called `{unknown}`; there are: {}",
             known.join(", ")
         );
     }
     let mut took = Vec::new();
-    for (name, check) in CHECKS {
-        if !only.is_empty() && !only.iter().any(|wanted| wanted == name) {
-            continue;
-        }
+    let chosen: Vec<&Check> = if only.is_empty() {
+        CHECKS.iter().collect()
+    } else {
+        all()
+            .filter(|(name, _)| only.iter().any(|wanted| wanted == name))
+            .collect()
+    };
+    for (name, check) in chosen {
         eprintln!("== {name}");
         let started = tools::stopwatch();
         check().with_context(|| {
@@ -99,6 +107,26 @@ pub(crate) fn control_plane(arguments: &[String]) -> Result<()> {
 
 fn tests() -> Result<()> {
     tools::run(&mut cargo(&["test", "--workspace"]))
+}
+
+/// The API server's suite and the installation on the oldest Kubernetes that is supported.
+fn oldest() -> Result<()> {
+    let mut building = cargo(&["run", "--quiet", "--package", "e2e", "--bin"]);
+    building.args(["control-plane", "--", "build", "--oldest"]);
+    let built = building
+        .stderr(std::process::Stdio::inherit())
+        .output()
+        .context("building the oldest control plane")?;
+    let folder = String::from_utf8_lossy(&built.stdout).trim().to_owned();
+    if !built.status.success() || folder.is_empty() {
+        bail!(
+            "building the oldest control plane ended with {}",
+            built.status
+        );
+    }
+    let mut suites = cargo(&["test", "--package", "e2e"]);
+    suites.args(["--test", "api_server", "--test", "install"]);
+    tools::run(suites.env("KUBEBUILDER_ASSETS", folder))
 }
 
 /// Some hundred seeds of the simulated fleet; the other builds of this profile are needed anyway.

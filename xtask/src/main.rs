@@ -6,6 +6,7 @@ mod codegen;
 mod conformance;
 mod deploy;
 mod fields;
+mod image;
 mod record;
 mod tidy;
 mod tools;
@@ -14,7 +15,7 @@ use std::env;
 
 use anyhow::{Context as _, bail};
 
-const USAGE: &str = "usage: cargo xtask test [CHECK...] | tidy | conformance | codegen [--check] | record | control-plane [build|run] | bench cluster [--scenario NAME] [-o json]";
+const USAGE: &str = "usage: cargo xtask test [CHECK...] | tidy | conformance | codegen [--check] | record | control-plane [build|run] | image [--arch amd64,arm64] [--to FOLDER] | bench cluster [--scenario NAME] [-o json]";
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -26,6 +27,7 @@ fn main() -> anyhow::Result<()> {
         "codegen" => codegen::run(tools::root(), rest),
         "record" => record::run(),
         "bench" => bench::run(rest),
+        "image" => image::run(rest),
         "control-plane" => checks::control_plane(rest),
         other => bail!("there is no chore {other:?}; {USAGE}"),
     }

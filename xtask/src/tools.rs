@@ -26,7 +26,10 @@ const CARGO_DENY: Tool = Tool {
 };
 
 /// The chart's renderer. It builds from its Go module.
-const HELM: (&str, &str) = ("helm.sh/helm/v4/cmd/helm", "4.3.1");
+const HELM: (&str, &str) = (
+    "helm.sh/helm/v4/cmd/helm",
+    include_str!("helm.version").trim_ascii(),
+);
 
 /// Debian's package with promtool in it.
 const PROMETHEUS: &str = "prometheus";

@@ -9,7 +9,11 @@ use e2e::control_plane::{ControlPlane, Controllers, Options};
 #[derive(Parser)]
 enum Command {
     /// Builds its programs, if they are not in the cache, and prints where they are.
-    Build,
+    Build {
+        /// Those of the oldest Kubernetes that Windlass supports, without kubectl.
+        #[arg(long)]
+        oldest: bool,
+    },
     /// Runs one with all controllers and a scheduler until it is interrupted, and prints where its kubeconfig is.
     Run {
         /// How many API servers.
@@ -24,7 +28,11 @@ enum Command {
 #[tokio::main]
 async fn main() -> Result<()> {
     match Command::parse() {
-        Command::Build => {
+        Command::Build { oldest: true } => {
+            let assets = tokio::task::spawn_blocking(Assets::oldest).await??;
+            println!("{}", assets.folder().display());
+        }
+        Command::Build { oldest: false } => {
             let (assets, kubectl) = tokio::task::spawn_blocking(|| -> Result<_> {
                 Ok((Assets::ready()?, assets::kubectl()?))
             })

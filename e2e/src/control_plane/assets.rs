@@ -1,4 +1,5 @@
-//! The programs of a control plane, built from the Go module `e2e/control-plane`.
+//! The programs of a control plane, built from the Go module `e2e/control-plane`; those of the oldest supported Kubernetes
+//! from `e2e/control-plane-1.33`.
 //!
 //! # Guarantees
 //! * Built once per content of the module, into `~/.cache/windlass/control-plane-<version>-<digest>` (`WINDLASS_CACHE` names
@@ -132,6 +133,12 @@ impl Assets {
         Ok(Self { folder })
     }
 
+    /// The programs of the oldest Kubernetes that Windlass supports, in the cache, else built now.
+    pub fn oldest() -> Result<Self> {
+        let folder = Module::oldest()?.built("control-plane", &CONTROL_PLANE)?;
+        Ok(Self { folder })
+    }
+
     /// Where they are.
     pub fn folder(&self) -> &Path {
         &self.folder
@@ -164,6 +171,40 @@ pub fn kubectl() -> Result<PathBuf> {
     Ok(folder.join(name))
 }
 
+/// The Helm of the checks, built from its Go module unless the cache has it.
+pub fn helm() -> Result<PathBuf> {
+    let version = include_str!("../../../xtask/src/helm.version").trim_ascii();
+    let folder = cache()?.join(format!("helm-{version}"));
+    let binary = folder.join("bin/helm");
+    let path = folder.with_extension("lock");
+    let lock = File::create(&path).map_err(about("making", &path))?;
+    lock.lock().map_err(about("locking", &path))?;
+    if binary.exists() {
+        return Ok(binary);
+    }
+    tell(&format!(
+        "helm {version}: building once, into {}",
+        folder.display()
+    ));
+    let built = Command::new("go")
+        .args(["install", "-trimpath"])
+        .arg(format!("helm.sh/helm/v4/cmd/helm@v{version}"))
+        .env("CGO_ENABLED", "0")
+        .env("GOFLAGS", "")
+        .env("GOBIN", folder.join("bin"))
+        .output()
+        .map_err(AssetsError::NoGo)?;
+    if built.status.success() {
+        return Ok(binary);
+    }
+    Err(AssetsError::Build {
+        programs: "helm".to_owned(),
+        module: folder,
+        status: built.status,
+        said: String::from_utf8_lossy(&built.stderr).into_owned(),
+    })
+}
+
 /// A Go module whose mains are the programs.
 struct Module {
     folder: PathBuf,
@@ -176,6 +217,13 @@ impl Module {
         Self::read(Path::new(concat!(
             env!("CARGO_MANIFEST_DIR"),
             "/control-plane"
+        )))
+    }
+
+    fn oldest() -> Result<Self> {
+        Self::read(Path::new(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/control-plane-1.33"
         )))
     }
 

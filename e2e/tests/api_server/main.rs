@@ -27,6 +27,7 @@ mod bindings;
 #[allow(dead_code, unused_imports, reason = "a replay needs more of it")]
 mod compare;
 mod differences;
+mod older;
 mod server;
 mod story;
 

@@ -10,6 +10,7 @@
 mod credential;
 mod fleet;
 mod orders;
+mod page;
 mod removal;
 mod rollout;
 mod support;

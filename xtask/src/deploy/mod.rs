@@ -4,7 +4,7 @@
 //! Both are made from the same objects: what the chart lets people set stands in the base with its default, and what
 //! it lets them switch is a component. [`check`] renders both with the real tools and compares.
 //! # Not here
-//! The CRDs, which come from `api`; the image.
+//! The CRDs, which come from `api`; the image, which is [`crate::image`]'s.
 
 mod alerts;
 mod check;
@@ -23,6 +23,15 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 pub(crate) use check::run as check;
+pub(crate) use workloads::NOBODY;
+
+/// The image that the manifests name if nobody names another.
+pub(crate) fn image() -> Result<String> {
+    let name = values::default_of(values::IMAGE)?;
+    name.as_str()
+        .map(str::to_owned)
+        .context("the image's name is no text")
+}
 
 /// Folders that hold nothing but what is made here.
 pub(crate) const FOLDERS: [&str; 2] = ["deploy/kustomize", "deploy/helm"];

@@ -16,7 +16,7 @@ use super::values::{CONFIG, CONFIG_SUM, IMAGE, MERGE, NAMESPACE, mark, setting};
 const DOOR: u16 = 8797;
 
 /// Whoever is nobody, in images without a user database.
-const NOBODY: u32 = 65_532;
+pub(crate) const NOBODY: u32 = 65_532;
 
 /// The controller's component.
 const CONTROLLER: &str = "controller";
