@@ -67,7 +67,7 @@ impl Observer {
             let ledgers =
                 kube::runtime::watcher(Api::<SlotLedger>::all(client), watcher::Config::default());
             let nodes_seen = nodes_seen.map(|event| Either::Node(Box::new(event)));
-            let ledgers = ledgers.map(Either::Ledger);
+            let ledgers = ledgers.map(|event| Either::Ledger(Box::new(event)));
             let mut events = std::pin::pin!(stream::select(nodes_seen, ledgers));
             while let Some(event) = events.next().await {
                 let now = Instant::now();
@@ -80,11 +80,13 @@ impl Observer {
                         Ok(Event::InitDone) => ready.send_modify(|count| *count += 1),
                         _ => {}
                     },
-                    Either::Ledger(Ok(Event::Apply(ledger) | Event::InitApply(ledger))) => {
-                        seen.ledger(&ledger, now);
-                    }
-                    Either::Ledger(Ok(Event::InitDone)) => ready.send_modify(|count| *count += 1),
-                    Either::Ledger(_) => {}
+                    Either::Ledger(event) => match *event {
+                        Ok(Event::Apply(ledger) | Event::InitApply(ledger)) => {
+                            seen.ledger(&ledger, now);
+                        }
+                        Ok(Event::InitDone) => ready.send_modify(|count| *count += 1),
+                        _ => {}
+                    },
                 }
                 if seen.through.len() == nodes && seen.held.is_empty() {
                     told.send_if_modified(|over| {
@@ -131,7 +133,7 @@ impl Drop for Observer {
 
 enum Either {
     Node(Box<watcher::Result<Event<Node>>>),
-    Ledger(watcher::Result<Event<SlotLedger>>),
+    Ledger(Box<watcher::Result<Event<SlotLedger>>>),
 }
 
 impl Seen {

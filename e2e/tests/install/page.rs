@@ -109,7 +109,7 @@ impl Follower {
             blocks: blocks(&page),
             helm,
             path: format!("{}:{path}", tools.display()),
-            kubeconfig: cluster.kubeconfig().to_owned(),
+            kubeconfig: cluster.kubeconfig().clone(),
             left_out: Vec::new(),
         }
     }

@@ -15,7 +15,7 @@ mod binary;
 mod layout;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
@@ -128,7 +128,7 @@ fn wanted(arguments: &[String]) -> Result<Wanted> {
                 let all = value.split(',').map(Architecture::named);
                 wanted.architectures = all.collect::<Result<_>>()?;
             }
-            "--to" => wanted.to = Path::new(value).to_owned(),
+            "--to" => wanted.to = PathBuf::from(value),
             other => bail!("there is no {other}; there are --arch and --to"),
         }
     }
