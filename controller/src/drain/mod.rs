@@ -44,7 +44,7 @@ use rollout::policy::DrainPolicy;
 use round::{Drain, Round, decide};
 use rules::Rules;
 use std::collections::{BTreeMap, BTreeSet};
-use step::{Standing, Step, next};
+use step::{InPlane, Standing, Step, next};
 use work::Done;
 
 /// After a write on a node, the watch should show it soon; after so long the node is looked at anyway.
@@ -307,9 +307,16 @@ fn standing(context: &Context, decided: &Decided, node: &Node, request: &Request
             .any(|holder| holder.node == name && holder.uid == uid)
     });
     let may_be_uncordoned = decided.lets_go(&name, request);
+    let in_plane = if is_alone(context, node) {
+        InPlane::Alone
+    } else if decided.needs(&name) {
+        InPlane::Needed
+    } else {
+        InPlane::Spared
+    };
     Standing {
         holds_slot,
-        alone: is_alone(context, node),
+        in_plane,
         may_be_uncordoned,
     }
 }

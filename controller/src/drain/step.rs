@@ -37,10 +37,21 @@ pub enum Step {
 pub struct Standing {
     /// The ledger names it as a holder.
     pub holds_slot: bool,
-    /// It is the only node of the control plane.
-    pub alone: bool,
+    /// What the control plane loses with it.
+    pub in_plane: InPlane,
     /// The last planning round has nothing more for it.
     pub may_be_uncordoned: bool,
+}
+
+/// What a node is to the control plane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InPlane {
+    /// It is not of it, or can be spared.
+    Spared,
+    /// It is the only node of it.
+    Alone,
+    /// Others of it are down: it is emptied, and its drain not acknowledged.
+    Needed,
 }
 
 /// What to do next about an open request; `round` looks at the node's pods, and is asked only if they matter.
@@ -65,7 +76,7 @@ pub fn next(
     if !standing.holds_slot {
         return (Step::Wait, nothing());
     }
-    if standing.alone {
+    if standing.in_plane == InPlane::Alone {
         return (Step::Acknowledge { cordoned: false }, nothing());
     }
     if !cordon::is_cordoned(node) || cordon::is_of_another(node, request) {
@@ -75,7 +86,9 @@ pub fn next(
         return (Step::Acknowledge { cordoned: true }, nothing());
     }
     let round = round();
-    let step = if round.is_done() {
+    let step = if round.is_done() && standing.in_plane == InPlane::Needed {
+        Step::Wait
+    } else if round.is_done() {
         Step::Acknowledge { cordoned: true }
     } else if round.evict.is_empty() {
         Step::Wait
@@ -113,7 +126,7 @@ mod tests {
 
     const HOLDER: Standing = Standing {
         holds_slot: true,
-        alone: false,
+        in_plane: InPlane::Spared,
         may_be_uncordoned: false,
     };
 
@@ -177,9 +190,23 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_node_that_the_control_plane_needs_keeps_running() {
+        let cordoned = node(&json!({"unschedulable": true}), "True");
+        let needed = Standing {
+            in_plane: InPlane::Needed,
+            ..HOLDER
+        };
+
+        assert_eq!(
+            next(&cordoned, &drain(), needed, Round::default).0,
+            Step::Wait
+        );
+    }
+
+    #[test]
     fn the_only_control_plane_node_is_neither_cordoned_nor_drained() {
         let standing = Standing {
-            alone: true,
+            in_plane: InPlane::Alone,
             ..HOLDER
         };
 

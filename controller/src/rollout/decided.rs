@@ -6,7 +6,7 @@ use rollout::membership::{Place, place};
 use rollout::names::{NodeName, PoolName};
 use rollout::plan::Answer;
 use rollout::policy::DrainPolicy;
-use rollout::{Plan, Policy, Snapshot};
+use rollout::{Hold, Plan, Policy, Snapshot};
 
 /// One planning round: what was known, what is allowed, what follows.
 #[derive(Debug)]
@@ -33,6 +33,12 @@ impl Decided {
         let seen = view.desired_drain.as_deref() == Some(request.wish.to_string().as_str())
             && view.intent.0 == request.intent;
         seen && !self.refused && matches!(self.plan.answers.get(&name), Some(Answer::Held(_)))
+    }
+
+    /// Whether the control plane needs a node that was taken: others of it are down that were not then.
+    pub fn needs(&self, node: &str) -> bool {
+        let answer = self.plan.answers.get(&NodeName::from(node));
+        matches!(answer, Some(Answer::Held(Hold::ControlPlaneQuorum { .. })))
     }
 
     /// The pool of a node, as it was.

@@ -80,17 +80,26 @@ fn base64(text: &str) -> String {
 
 /// A client of the server at this URL.
 pub(super) async fn client(url: &str, authority: &str, credential: &Credential) -> Result<Client> {
+    let config = config(url, authority, credential).await?;
+    Client::try_from(config).map_err(|source| failed(url, source.into()))
+}
+
+/// What such a client is made of.
+pub(super) async fn config(url: &str, authority: &str, credential: &Credential) -> Result<Config> {
     let kubeconfig = kubeconfig(url, authority, credential);
-    let failed = |source: Box<dyn std::error::Error + Send + Sync>| ControlPlaneError::Client {
-        url: url.to_owned(),
-        source,
-    };
     let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
         .await
-        .map_err(|source| failed(source.into()))?;
+        .map_err(|source| failed(url, source.into()))?;
     // Who asks is told what the server said: a refused eviction is an answer, not to be tried fifteen times behind a test's back.
     config.default_retry = false;
-    Client::try_from(config).map_err(|source| failed(source.into()))
+    Ok(config)
+}
+
+fn failed(url: &str, source: Box<dyn std::error::Error + Send + Sync>) -> ControlPlaneError {
+    ControlPlaneError::Client {
+        url: url.to_owned(),
+        source,
+    }
 }
 
 /// Writes a kubeconfig that its owner alone can read.

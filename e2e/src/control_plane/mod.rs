@@ -227,6 +227,11 @@ impl ControlPlane {
         kubeconfig::client(url, self.certificate_authority(), credential).await
     }
 
+    /// What such a client is made of.
+    pub async fn config_at(&self, url: &str, credential: &Credential) -> Result<kube::Config> {
+        kubeconfig::config(url, self.certificate_authority(), credential).await
+    }
+
     /// A client certificate that says who somebody is.
     pub fn certificate_of(&self, identity: &Identity) -> Result<Credential> {
         let pair = self.authorities.cluster.client(identity)?;

@@ -13,6 +13,7 @@ mod machines;
 mod played;
 mod process;
 mod rendering;
+mod replaced;
 mod rollouts;
 mod shown;
 mod support;

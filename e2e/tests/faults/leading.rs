@@ -1,17 +1,13 @@
 //! Controllers that come, go, and are two.
 
-use std::time::Duration;
-
 use api::names::{install, node, ours};
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::json;
 
 use crate::fleet::note;
 use crate::record::World;
-use crate::stage::Stage;
+use crate::stage::{LONG, Stage};
 
-/// Longer than daemons need for anything that they would do by themselves: a visit of these machines takes a second.
-const LONG: Duration = Duration::from_secs(3);
 /// Where the lease is, as watches tell it.
 const LEASE: &str = "windlass/windlass-controller";
 

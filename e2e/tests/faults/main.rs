@@ -16,9 +16,11 @@ mod balancer;
 #[path = "../install/fleet.rs"]
 #[allow(dead_code, reason = "the installation's stories need more of it")]
 mod fleet;
+mod gate;
 mod kills;
 mod leading;
 mod outages;
+mod quorum;
 mod record;
 mod stage;
 #[path = "../install/support.rs"]
@@ -35,7 +37,7 @@ use libtest_mimic::{Arguments, Trial};
 use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
 
-use self::stage::{Stage, options};
+use self::stage::{Plan, Stage, two_workers};
 
 /// A story on the stage that all share.
 type Story = for<'a> fn(&'a mut Stage) -> LocalBoxFuture<'a, ()>;
@@ -52,8 +54,7 @@ macro_rules! stories {
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let runtime = Arc::new(Runtime::new().unwrap());
-    let shared = Arc::new(Mutex::new(None));
-    let stories = stories![
+    let workers = stories![
         kills::a_controller_killed_after_any_of_its_writes_does_nothing_twice,
         leading::scaled_to_zero_is_a_safe_stop,
         leading::two_leaders_at_once_break_nothing_and_do_nothing_twice,
@@ -61,25 +62,54 @@ fn main() -> ExitCode {
         leading::a_lease_that_is_taken_away_stops_its_holder_until_the_taker_is_silent,
         outages::a_rollout_goes_on_after_the_api_server_and_etcd_were_killed,
         outages::a_rollout_goes_on_while_all_watches_are_cut,
+        gate::a_kubelet_waits_until_both_api_servers_serve_its_version,
     ];
-    let trials = stories.map(|(name, story)| {
-        let (runtime, shared) = (Arc::clone(&runtime), Arc::clone(&shared));
+    let masters = stories![quorum::never_a_second_control_plane_node_is_away];
+    // The longest ones first: each stage has a thread of its own as far as there are two.
+    let mut trials = on_a_stage(&runtime, quorum::plan, masters.to_vec());
+    trials.extend(on_a_stage(&runtime, two_workers, workers.to_vec()));
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    conclusion.exit_code()
+}
+
+/// Stories on one stage, which is set when the first of them needs it and ends with the last.
+fn on_a_stage(
+    runtime: &Arc<Runtime>,
+    plan: fn() -> Plan,
+    stories: Vec<(&'static str, Story)>,
+) -> Vec<Trial> {
+    let shared = Arc::new(Shared {
+        stage: Mutex::new(None),
+        runtime: Arc::clone(runtime),
+    });
+    let trial = |(name, story): (&'static str, Story)| {
+        let shared = Arc::clone(&shared);
         Trial::test(name, move || {
-            runtime.block_on(async {
-                let mut shared = shared.lock().await;
-                if shared.is_none() {
-                    *shared =
-                        Some(Stage::set(options(), "worker", &["worker-0", "worker-1"]).await);
+            shared.runtime.block_on(async {
+                let mut stage = shared.stage.lock().await;
+                if stage.is_none() {
+                    *stage = Some(Stage::set(plan()).await);
                 }
-                if let Some(stage) = shared.as_mut() {
+                if let Some(stage) = stage.as_mut() {
                     story(stage).await;
                 }
             });
             Ok(())
         })
-    });
-    let conclusion = libtest_mimic::run(&arguments, trials.into());
-    // The control plane ends here, before the program's end.
-    runtime.block_on(async { drop(shared.lock().await.take()) });
-    conclusion.exit_code()
+    };
+    stories.into_iter().map(trial).collect()
+}
+
+/// A stage and what it runs on.
+struct Shared {
+    stage: Mutex<Option<Stage>>,
+    runtime: Arc<Runtime>,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // What a stage consists of ends its tasks when it is dropped.
+        let _inside = self.runtime.enter();
+        drop(self.stage.get_mut().take());
+    }
 }

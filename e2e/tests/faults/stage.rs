@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::names::install;
-use controller::gate::AskOwnServer;
+use api::names::{config, install};
+use controller::gate::{AskOwnServer, AskVersion};
 use controller::metrics::Metrics;
 use controller::{Config, Parts};
 use e2e::control_plane::audit::{AuditLog, Event};
 use e2e::control_plane::{Component, Controllers, Options};
-use e2e::machines::clock;
+use e2e::machines::{self, clock};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
-use simulation::machine::Machine;
+use simulation::machine::{Machine, MachineSpec};
 use simulation::pace::Pace;
+use simulation::version::Version;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -28,6 +29,10 @@ use crate::tap::Tap;
 const CONTROLLER: &str = "system:serviceaccount:windlass:windlass-controller";
 /// The API server behind the balancer; people, and the record, use the first one.
 pub(crate) const BEHIND: usize = 1;
+/// The kubelet that all machines begin with: a minor version behind the API servers.
+pub(crate) const KUBELET: &str = "1.35.9";
+/// Longer than anybody needs for what he would do unasked: a visit of these machines takes a second.
+pub(crate) const LONG: Duration = Duration::from_secs(3);
 /// A file of every config here, whose change reboots.
 const CONFIG: &str = "50-example";
 
@@ -41,6 +46,37 @@ pub(crate) struct Stage {
     pub(crate) nodes: &'static [&'static str],
     changes: u32,
     _fleet: Fleet,
+}
+
+/// What a stage consists of.
+pub(crate) struct Plan {
+    pub(crate) options: Options,
+    /// The API servers behind the balancer.
+    pub(crate) behind: &'static [usize],
+    pub(crate) pool: &'static str,
+    pub(crate) nodes: &'static [&'static str],
+    pub(crate) max_unavailable: u32,
+    pub(crate) pace: Pace,
+}
+
+/// The fleet that most stories share.
+pub(crate) fn two_workers() -> Plan {
+    Plan {
+        options: options(),
+        behind: &[BEHIND],
+        pool: "worker",
+        nodes: &["worker-0", "worker-1"],
+        max_unavailable: 1,
+        pace: pace(),
+    }
+}
+
+/// A worker with such a kubelet.
+fn spec(name: &str) -> MachineSpec {
+    MachineSpec {
+        kubelet: Version::parse(KUBELET).unwrap(),
+        ..machines::spec(name)
+    }
 }
 
 /// What was there when somebody changed the config.
@@ -73,7 +109,7 @@ pub(crate) fn options() -> Options {
 }
 
 /// Machines that boot at once: a story is about the controller.
-fn pace() -> Pace {
+pub(crate) fn pace() -> Pace {
     Pace {
         boot: Duration::from_millis(50),
         daemon_start: Duration::from_millis(20),
@@ -87,14 +123,11 @@ fn pace() -> Pace {
 }
 
 impl Stage {
-    /// A pool of these nodes, all on a first config.
-    pub(crate) async fn set(
-        options: Options,
-        pool: &'static str,
-        nodes: &'static [&'static str],
-    ) -> Self {
-        let mut installed = installed(options).await;
-        let balancer = Balancer::before(&installed.cluster, &[BEHIND]).await;
+    /// Its nodes, all on a first config.
+    pub(crate) async fn set(plan: Plan) -> Self {
+        let Plan { pool, nodes, .. } = plan;
+        let mut installed = installed(plan.options).await;
+        let balancer = Balancer::before(&installed.cluster, plan.behind).await;
         balancer.url().clone_into(&mut installed.door);
         let record = Record::begin(&installed.admin);
         for name in nodes {
@@ -106,7 +139,7 @@ impl Stage {
             // The installation's own nodes are there.
             assert!(made.is_ok() || made.is_err_and(|(code, _)| code == 409));
         }
-        let (fleet, machines) = Fleet::start_at(&installed, nodes, &pace()).await;
+        let (fleet, machines) = Fleet::start_at(&installed, nodes, &plan.pace, spec).await;
         let stage = Self {
             installed,
             balancer,
@@ -125,7 +158,7 @@ impl Stage {
             "spec": {
                 "machineConfigSelector": {"matchLabels": {"machineconfiguration.openshift.io/role": pool}},
                 "nodeSelector": {"matchLabels": {format!("node-role.kubernetes.io/{pool}"): ""}},
-                "maxUnavailable": 1,
+                "maxUnavailable": plan.max_unavailable,
             },
         }), "machineconfigpools").await;
         stage.config("0").await;
@@ -141,6 +174,15 @@ impl Stage {
 
     /// Starts a controller of this name, with its own token and through the balancer.
     pub(crate) async fn controller(&self, identity: &str) -> Controller {
+        self.controller_asking(identity, None).await
+    }
+
+    /// The same; whether the kubelet's API is there it learns by asking each instance so. None: the balancer's answer counts.
+    pub(crate) async fn controller_asking(
+        &self,
+        identity: &str,
+        ask: Option<Arc<dyn AskVersion>>,
+    ) -> Controller {
         let token = self
             .installed
             .cluster
@@ -154,13 +196,14 @@ impl Stage {
             approve_first: true,
             ..Config::default()
         };
-        config.instances.balancer_counts = true;
+        config.instances.balancer_counts = ask.is_none();
+        config.instances.period = SignedDuration::from_millis(200);
         config.quiet.period = SignedDuration::from_millis(50);
         config.lease.duration = SignedDuration::from_secs(3);
         config.lease.renew_deadline = SignedDuration::from_secs(2);
         config.lease.retry_period = SignedDuration::from_millis(500);
         let parts = Parts {
-            ask: Arc::new(AskOwnServer(client.clone())),
+            ask: ask.unwrap_or_else(|| Arc::new(AskOwnServer(client.clone()))),
             client,
             config,
             clock: clock(),
@@ -184,6 +227,26 @@ impl Stage {
     /// The same; the pods have this metadata besides.
     pub(crate) async fn change_with(&mut self, metadata: Value) -> Change {
         self.changed(metadata, || ()).await
+    }
+
+    /// Lets somebody change the config, and want this kubelet with it.
+    pub(crate) async fn needs_kubelet(&mut self, version: &str) -> Change {
+        let needs = json!({
+            "apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineConfig",
+            "metadata": {"name": "60-kubelet", "labels": {"machineconfiguration.openshift.io/role": self.pool},
+                "annotations": {config::KUBELET_VERSION: version}},
+            "spec": {"config": {"ignition": {"version": "3.4.0"}}},
+        });
+        self.post(&format!("{MACHINE}/machineconfigs"), needs).await;
+        self.change().await
+    }
+
+    /// Creates an object as a person does.
+    pub(crate) async fn post(&self, path: &str, object: Value) {
+        self.installed
+            .admin()
+            .may("an object", Ask::post(path, object))
+            .await;
     }
 
     /// Lets the pods go that a finalizer keeps.

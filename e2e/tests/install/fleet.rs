@@ -10,7 +10,7 @@ use controller::{Config, Parts};
 use e2e::control_plane::certificates::Identity;
 use e2e::machines::{self, clock};
 use serde_json::Value;
-use simulation::machine::{self, Machine};
+use simulation::machine::{self, Machine, MachineSpec};
 use simulation::pace::Pace;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -25,14 +25,17 @@ pub(crate) struct Fleet {
 impl Fleet {
     /// Machines with these names, whose Nodes are there; they are Ready when this returns.
     pub(crate) async fn start(installed: &Installed, names: &[&str]) -> Self {
-        Self::start_at(installed, names, &Pace::demo()).await.0
+        Self::start_at(installed, names, &Pace::demo(), machines::spec)
+            .await
+            .0
     }
 
-    /// Such machines, as fast as this; and the machines themselves, by name.
+    /// Machines so fast, and made so; and the machines themselves, by name.
     pub(crate) async fn start_at(
         installed: &Installed,
         names: &[&str],
         pace: &Pace,
+        spec: impl Fn(&str) -> MachineSpec,
     ) -> (Self, BTreeMap<String, Arc<Machine>>) {
         let mut machines = JoinSet::new();
         let mut all = BTreeMap::new();
@@ -43,7 +46,7 @@ impl Fleet {
                 .unwrap();
             let kubelet = installed.caller(&kubelet).await.0;
             let daemon = installed.daemon(name).await.0;
-            let machine = machines::made(machines::spec(name), pace.clone()).unwrap();
+            let machine = machines::made(spec(name), pace.clone()).unwrap();
             all.insert((*name).to_owned(), Arc::clone(&machine));
             let ended = |how| panic!("the daemon ended: {how}");
             let services = machines::services(&machine, kubelet, daemon, &clock(), ended);

@@ -1,6 +1,7 @@
 //! The control plane: never more of it away than etcd's quorum leaves, over all pools.
 
 use super::holders::Holding;
+use super::way::is_draining;
 use crate::hold::{Hold, Names};
 use crate::membership::{Membership, Place};
 use crate::names::NodeName;
@@ -17,6 +18,10 @@ pub(super) struct ControlPlane {
     external_etcd: bool,
     /// Those that are away, for any cause.
     away: BTreeSet<NodeName>,
+    /// Those that do not serve now, or whom nothing keeps from stopping to.
+    down: BTreeSet<NodeName>,
+    /// Holders that still serve, and stop to once their drains are acknowledged.
+    draining: BTreeSet<NodeName>,
 }
 
 impl ControlPlane {
@@ -46,6 +51,12 @@ impl ControlPlane {
             let serves = !settings.control_plane.await_api_pods || serves(node);
             if holdings.contains_key(name) || !node.is_ready() || !serves {
                 plane.away.insert(name.clone());
+            }
+            let up = node.conditions_ready() && serves;
+            if up && holdings.contains_key(name) && is_draining(node) {
+                plane.draining.insert(name.clone());
+            } else if !up || holdings.contains_key(name) {
+                plane.down.insert(name.clone());
             }
             plane.external_etcd &= settings.control_plane.external_etcd;
             let max = settings
@@ -81,6 +92,27 @@ impl ControlPlane {
             members: self.members,
             away: Names::of(self.away.iter().filter(|away| *away != node)),
         })
+    }
+
+    /// Those whose drains may not be acknowledged now, with why: more of the control plane is down than was when they were taken.
+    ///
+    /// Of several that drain the first by name goes on, so that they do not wait for each other.
+    pub(super) fn keeps_waiting(&self) -> Vec<(NodeName, Hold)> {
+        let (mut down, mut waiting) = (self.down.clone(), Vec::new());
+        for node in &self.draining {
+            match self.allowed {
+                Some(allowed) if down.len() >= allowed => {
+                    let hold = Hold::ControlPlaneQuorum {
+                        allowed,
+                        members: self.members,
+                        away: Names::of(&down),
+                    };
+                    waiting.push((node.clone(), hold));
+                }
+                _ => drop(down.insert(node.clone())),
+            }
+        }
+        waiting
     }
 
     /// Notes that a node is taken.

@@ -43,6 +43,7 @@ pub fn plan(snapshot: &Snapshot, policy: &Policy, now: Timestamp) -> Plan {
     requests::of_holders(&mut round);
     serve::holders(&mut round);
     requests::of_others(&mut round);
+    serve::spare_the_quorum(&mut round);
     candidates::take(&mut round);
     taints::follow(&mut round);
     round.finish()

@@ -9,7 +9,7 @@ use super::gate::Wanted;
 use super::holders::{self, Holding, assigned};
 use super::order::rank;
 use super::round::Round;
-use super::step::Slot;
+use super::step::{Answer, Slot};
 use super::trial::{Class, has_failed, not_ready_until};
 use super::way;
 use crate::hold::Hold;
@@ -32,6 +32,18 @@ pub(super) fn holders(round: &mut Round<'_>) {
             && let Some(holding) = round.holdings.get(&node.name).cloned()
         {
             serve(round, node, &holding);
+        }
+    }
+}
+
+/// Keeps the drains of control-plane nodes from being acknowledged while others of them are down that were not when these
+/// were taken: they still serve, and etcd needs them.
+pub(super) fn spare_the_quorum(round: &mut Round<'_>) {
+    for (node, hold) in round.plane.keeps_waiting() {
+        let answer = round.answers.get(&node).and_then(Answer::hold);
+        // One that is given another config, or that somebody takes away, is not acknowledged anyway.
+        if answer.is_some_and(|hold| !matches!(hold, Hold::TakenAway(_))) {
+            round.hold(&node, hold);
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The control plane: quorum, the single node, two of them, and the leader's own.
 
 use crate::fleet::{Fleet, Read, Told, config_of, fleet, node};
-use rollout::snapshot::{ApiPod, MaxUnavailable, NodeView};
+use rollout::names::Intent;
+use rollout::snapshot::{ApiPod, MaxUnavailable, NodeState, NodeView};
 
 fn master(name: &str) -> NodeView {
     node(name).master().done("old").with(|node| {
@@ -49,6 +50,53 @@ fn five_nodes_may_lose_two_where_the_owner_says_so_and_never_three() {
         .settings(|settings| settings.control_plane.max_unavailable = Some(4));
 
     assert_eq!(fleet.plan().given(), ["a: new", "b: new"]);
+}
+
+/// A control-plane node in its drain.
+fn draining(name: &str) -> NodeView {
+    master(name).with(|node| {
+        let target = config_of("master", "new");
+        node.desired_drain = Some(format!("drain-{target}").into());
+        node.desired = Some(target);
+        node.state = Some(NodeState::Working);
+        node.intent = Intent(2);
+        node.cordoned_by_us = true;
+        node.unschedulable = true;
+    })
+}
+
+#[test]
+fn a_node_that_is_emptied_keeps_running_while_another_has_failed_meanwhile() {
+    let fleet = masters(&["c"])
+        .node(draining("a"))
+        .holds_for("a", "new", Intent(1));
+    let failed = fleet.clone().node(master("b").not_ready(60));
+    let back = fleet.clone().node(master("b"));
+    let cordoned = fleet.node(master("b").with(|node| node.unschedulable = true));
+
+    assert_eq!(
+        failed.plan().hold("a").to_string(),
+        "of 3 control-plane nodes 1 may be away at a time, and b already are"
+    );
+    assert_eq!(back.plan().why("a"), "InFlight");
+    assert_eq!(cordoned.plan().why("a"), "InFlight", "its etcd serves");
+}
+
+#[test]
+fn of_two_that_are_emptied_under_a_budget_that_was_lowered_one_goes_on() {
+    let fleet = masters(&["c", "d", "e"])
+        .node(draining("a"))
+        .node(draining("b"))
+        .holds_for("a", "new", Intent(1))
+        .holds_for("b", "new", Intent(1))
+        .settings(|settings| settings.control_plane.max_unavailable = Some(1));
+
+    let plan = fleet.plan();
+
+    assert_eq!(
+        (plan.why("a"), plan.why("b")),
+        ("InFlight", "ControlPlaneQuorum")
+    );
 }
 
 #[test]
