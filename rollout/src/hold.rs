@@ -74,6 +74,8 @@ pub enum Hold {
         slots: usize,
         /// What it does to each at most, as far as that is known.
         each: Option<AtFirst>,
+        /// What the pool's annotation says instead, cut at [`REASON_SHOWN`] characters.
+        approved: Option<Arc<str>>,
     },
     /// The ledger cannot be read, and the Nodes were not listed consistently yet.
     LedgerUnread,

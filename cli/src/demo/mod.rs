@@ -177,7 +177,10 @@ async fn show(args: &Args, stage: &Stage, verdict: &Verdict) -> Result<()> {
     }
     if args.hold {
         stage.teller().say("the cluster stays up; Ctrl-C ends it");
-        told.await;
+        tokio::select! {
+            () = told => {}
+            never = progress::show(stage) => match never {},
+        }
     }
     Ok(())
 }

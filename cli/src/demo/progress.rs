@@ -72,10 +72,20 @@ impl Teller {
 pub(crate) async fn show(stage: &Stage) -> Infallible {
     let teller = stage.teller();
     let mut bars: BTreeMap<String, ProgressBar> = BTreeMap::new();
-    let mut said = String::new();
+    let (mut said, mut refused) = (String::new(), String::new());
     let mut tick = tokio::time::interval(if teller.live { REDRAW } else { PLAIN_EVERY });
     loop {
         tick.tick().await;
+        let refuses = stage.refusals();
+        if refuses != refused {
+            if !refuses.is_empty() {
+                teller.say(&format!(
+                    "nothing new rolls: {}",
+                    refuses.trim_start_matches("; ")
+                ));
+            }
+            refused = refuses;
+        }
         let pools = stage.fleet().summary().pools;
         let holds = stage.holds();
         if teller.live {

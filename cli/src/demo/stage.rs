@@ -143,6 +143,8 @@ impl Stage {
             self.folder.join("kubeconfig").display()
         ));
         self.teller.say("  kubectl get machineconfigpools -w");
+        self.teller
+            .say("a pool's line: updated/nodes, away/maxUnavailable, and how many wait for what");
         self.teller.say(&format!(
             "each node's files lie in {}",
             self.folder.join("nodes").display()
@@ -364,7 +366,7 @@ impl Stage {
     }
 
     /// What keeps pools from a rendered config, to be put behind what was waited for in vain.
-    fn refusals(&self) -> String {
+    pub(crate) fn refusals(&self) -> String {
         let refusal = |pool: &Value| {
             let (_, message) = says(pool, types::RENDER_DEGRADED);
             (!message.is_empty())

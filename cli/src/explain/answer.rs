@@ -53,6 +53,9 @@ pub(crate) struct Explanation {
     pub(crate) assigned: Option<String>,
     /// Its pool's target.
     pub(crate) target: Option<String>,
+    /// What a person asked for it by name, with the reason, as long as that is not granted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) asked: Option<String>,
     /// What ends the wait.
     pub(crate) until: Option<String>,
     /// When the wait ends at the latest by itself, where that is known.
@@ -152,6 +155,10 @@ pub(crate) fn answer(
             .map(|config| has(snapshot, node, config)),
         assigned: assigned.map(ToString::to_string),
         target: target.as_ref().map(ToString::to_string),
+        asked: node
+            .request
+            .as_ref()
+            .map(|asked| format!("{} ({})", asked.config, asked.reason)),
         until: hold.and_then(until),
         until_time: hold.and_then(Hold::until),
         slots: pool.as_ref().and_then(|pool| slots(plan, pool)),

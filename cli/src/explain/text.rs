@@ -29,6 +29,9 @@ pub(crate) fn node(explained: &Explanation) -> String {
         (_, Some(pool)) => lines.line("pool", pool),
         (_, None) => {}
     }
+    if let Some(asked) = &explained.asked {
+        lines.line("asked for", asked);
+    }
     if let Some(until) = &explained.until {
         let time = explained.until_time.map(|at| format!(" ({at})"));
         lines.line("until", &format!("{until}{}", time.unwrap_or_default()));

@@ -57,6 +57,7 @@ impl fmt::Display for Hold {
                 nodes,
                 slots,
                 each,
+                approved,
             } => {
                 write!(
                     f,
@@ -69,7 +70,11 @@ impl fmt::Display for Hold {
                 write!(
                     f,
                     ". Annotate the pool with windlass.dev/approve-first={config}"
-                )
+                )?;
+                match approved {
+                    Some(other) => write!(f, "; it says {other}, which approves nothing here"),
+                    None => Ok(()),
+                }
             }
             Self::LedgerUnread => {
                 f.write_str("the slot ledger cannot be read, and the nodes are not all listed yet")

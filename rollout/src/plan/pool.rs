@@ -128,6 +128,11 @@ impl<'a> Pool<'a> {
                 nodes: living,
                 slots: self.slots(),
                 each: configs.get(target).and_then(|config| config.at_first),
+                approved: self
+                    .view
+                    .approved_first
+                    .as_ref()
+                    .map(|other| shown(&other.as_str().into())),
             });
         }
         None

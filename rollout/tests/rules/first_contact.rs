@@ -32,6 +32,11 @@ fn the_first_config_over_living_nodes_waits_for_approval_by_name() {
          living nodes, 1 at a time. Annotate the pool with windlass.dev/approve-first=rendered-worker-new"
     );
     assert_eq!(other.plan().why("a"), "AwaitingFirstApproval");
+    let says = other.plan().hold("a").to_string();
+    assert!(
+        says.ends_with("; it says rendered-worker-other, which approves nothing here"),
+        "{says}"
+    );
 }
 
 #[test]

@@ -96,6 +96,29 @@ fn explained(answer_: Answer, around: Around) -> Explanation {
 }
 
 #[test]
+fn what_a_person_asked_for_is_told_for_as_long_as_it_waits() {
+    let mut snapshot = snapshot();
+    for node in snapshot.nodes.values_mut() {
+        node.request = Some(rollout::snapshot::AssignRequest {
+            config: "rendered-rhel-old".into(),
+            reason: "a trial".into(),
+        });
+    }
+    let answer = answer(
+        &snapshot,
+        &plan(Answer::Held(Hold::NoTarget)),
+        &NODE.into(),
+        Around::default(),
+        Rules::Windlass,
+        Vec::new(),
+    );
+
+    let asked = answer.and_then(|explained| explained.asked);
+
+    assert_eq!(asked.as_deref(), Some("rendered-rhel-old (a trial)"));
+}
+
+#[test]
 fn a_withheld_kubelet_is_told_with_the_instance_that_is_behind() {
     let explained = explained(Answer::Held(withheld(true)), Around::default());
 
