@@ -80,18 +80,6 @@ pub async fn run(context: &Context) {
     }
 }
 
-/// What became of a plan.
-enum Outcome {
-    /// There was nothing to write, or all of it was written.
-    Done,
-    /// The ledger has it; some node was not as expected.
-    Incomplete,
-    /// Somebody else changed the ledger first: nothing of it holds.
-    Void,
-    /// The checker refuses it: nothing of it was done.
-    Refused,
-}
-
 /// What is remembered between rounds.
 #[derive(Default)]
 struct Desk {
@@ -147,26 +135,19 @@ async fn round(context: &Context, desk: &mut Desk) -> Result<Timestamp, ApiError
     // A plan that does nothing can break a promise, too: a node that is left idle, a wait that is not so.
     let violations = check(&snapshot, &planned, &policy, now);
     let is_news = violations != desk.told;
-    let outcome = if refuses(&context.metrics, violations, &mut desk.told) {
-        if is_news {
-            tell_refused(context, &desk.told);
-        }
-        Outcome::Refused
-    } else if acts {
-        act(context, desk, &planned, rests_on).await?
-    } else {
-        Outcome::Done
-    };
+    let refused = refuses(&context.metrics, violations, &mut desk.told);
+    if refused && is_news {
+        tell_refused(context, &desk.told);
+    }
+    let acts = acts && !refused;
+    if acts && !commit(context, desk, &planned, rests_on).await? {
+        return Ok(now);
+    }
     let planned_wake = planned
         .wake_at
         .map_or_else(|| later(now, FULL_PASS), |(at, _)| at);
-    let wake_at = match outcome {
-        Outcome::Void => return Ok(now),
-        Outcome::Done => planned_wake,
-        Outcome::Incomplete | Outcome::Refused => planned_wake.min(later(now, LOOK_AGAIN)),
-    };
-    let refused = matches!(outcome, Outcome::Refused);
-    publish(
+    // Those who go on by what is decided need not wait until it is written on every node.
+    let decided = publish(
         context,
         Decided {
             at: now,
@@ -176,16 +157,22 @@ async fn round(context: &Context, desk: &mut Desk) -> Result<Timestamp, ApiError
             refused,
         },
     );
-    Ok(wake_at)
+    let complete = !acts || execute::steps(context, &decided.plan).await;
+    Ok(if complete && !refused {
+        planned_wake
+    } else {
+        planned_wake.min(later(now, LOOK_AGAIN))
+    })
 }
 
-/// Swaps the ledger and carries the plan out.
-async fn act(
+/// Swaps the ledger, and makes the configs that the plan composes; not if somebody else changed the ledger first: then nothing of
+/// the plan holds.
+async fn commit(
     context: &Context,
     desk: &mut Desk,
     planned: &Plan,
     ledger: Option<SlotLedger>,
-) -> Result<Outcome, ApiError> {
+) -> Result<bool, ApiError> {
     context.metrics.rounds.inc();
     if planned.ledger.differs {
         desk.in_doubt = true;
@@ -196,7 +183,7 @@ async fn act(
                 tell_slots(planned);
             }
             Err(error) if matches!(error.meaning(), Meaning::Stale | Meaning::AlreadyExists) => {
-                return Ok(Outcome::Void);
+                return Ok(false);
             }
             Err(error) => return Err(error),
         }
@@ -204,12 +191,7 @@ async fn act(
     for wish in &planned.compositions {
         compose::make(context, wish).await?;
     }
-    let complete = execute::steps(context, planned).await;
-    Ok(if complete {
-        Outcome::Done
-    } else {
-        Outcome::Incomplete
-    })
+    Ok(true)
 }
 
 /// Whether the plan would write anything but taints.
@@ -298,7 +280,7 @@ fn tell_slots(plan: &Plan) {
 }
 
 /// Tells the others what was decided.
-fn publish(context: &Context, decided: Decided) {
+fn publish(context: &Context, decided: Decided) -> Arc<Decided> {
     count(context, &decided);
     if !decided.refused {
         context.taints.of(&decided.plan, decided.at);
@@ -310,10 +292,12 @@ fn publish(context: &Context, decided: Decided) {
         matches!(hold, rollout::Hold::AwaitingFreshReady { .. }).then(|| node.to_string())
     }));
     context.stores.awaited.only(awaited);
-    context.board.notes().decided = Some(Arc::new(decided));
+    let decided = Arc::new(decided);
+    context.board.notes().decided = Some(Arc::clone(&decided));
     context.wakes.drain.notify_one();
     context.wakes.report.notify_one();
     context.wakes.status.notify_one();
+    decided
 }
 
 fn count(context: &Context, decided: &Decided) {

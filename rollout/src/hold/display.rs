@@ -52,30 +52,7 @@ impl fmt::Display for Hold {
             Self::BudgetZero => {
                 f.write_str("maxUnavailable of its pool allows no node to be taken")
             }
-            Self::AwaitingFirstApproval {
-                config,
-                nodes,
-                slots,
-                each,
-                approved,
-            } => {
-                write!(
-                    f,
-                    "{config} is the first rendered config of its pool and waits for approval; it would go to \
-                     {nodes} living nodes, {slots} at a time"
-                )?;
-                if let Some(each) = each {
-                    write!(f, "; {each}")?;
-                }
-                write!(
-                    f,
-                    ". Annotate the pool with windlass.dev/approve-first={config}"
-                )?;
-                match approved {
-                    Some(other) => write!(f, "; it says {other}, which approves nothing here"),
-                    None => Ok(()),
-                }
-            }
+            Self::AwaitingFirstApproval { .. } => self.first_approval(f),
             Self::LedgerUnread => {
                 f.write_str("the slot ledger cannot be read, and the nodes are not all listed yet")
             }
@@ -152,6 +129,38 @@ impl Hold {
                 write!(f, "{target} without its kubelet part is being made")
             }
             _ => f.write_str(self.reason()),
+        }
+    }
+}
+
+impl Hold {
+    /// What whoever approves a pool's first config has to know.
+    fn first_approval(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::AwaitingFirstApproval {
+            config,
+            nodes,
+            slots,
+            each,
+            approved,
+        } = self
+        else {
+            return Ok(());
+        };
+        write!(
+            f,
+            "{config} is the first rendered config of its pool and waits for approval; it would go to \
+             {nodes} living nodes, {slots} at a time"
+        )?;
+        if let Some(each) = each {
+            write!(f, "; {each}")?;
+        }
+        write!(
+            f,
+            ". Annotate the pool with windlass.dev/approve-first={config}"
+        )?;
+        match approved {
+            Some(other) => write!(f, "; it says {other}, which approves nothing here"),
+            None => Ok(()),
         }
     }
 }
