@@ -192,10 +192,35 @@ impl AuditLog {
     }
 }
 
+/// The lines that begin at `from` or later. A line that was being written when `from` was noted began before.
 fn read(path: &PathBuf, from: u64) -> io::Result<String> {
     let mut file = File::open(path)?;
-    file.seek(SeekFrom::Start(from))?;
-    let mut text = String::new();
-    file.read_to_string(&mut text)?;
-    Ok(text)
+    file.seek(SeekFrom::Start(from.saturating_sub(1)))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    let begins = match bytes.iter().position(|byte| *byte == b'\n') {
+        _ if from == 0 => 0,
+        Some(end) => end + 1,
+        None => bytes.len(),
+    };
+    Ok(String::from_utf8_lossy(&bytes[begins..]).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_was_being_written_belongs_to_what_was_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.log");
+        std::fs::write(&path, "one\ntwo\nthree\n").unwrap();
+
+        let [whole, between, within, end] = [0, 4, 6, 14].map(|from| read(&path, from).unwrap());
+
+        assert_eq!(whole, "one\ntwo\nthree\n");
+        assert_eq!(between, "two\nthree\n");
+        assert_eq!(within, "three\n");
+        assert_eq!(end, "");
+    }
 }
