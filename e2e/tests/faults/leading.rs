@@ -67,7 +67,7 @@ pub(crate) async fn two_leaders_at_once_break_nothing_and_do_nothing_twice(stage
     let change = stage.change().await;
     stage.over(&change).await;
 
-    stage.each_once(&change).await;
+    stage.each_once_by(&change, 2).await;
     for leader in [&one, &other] {
         assert!(leader.tap.writes() > 0, "both led");
     }

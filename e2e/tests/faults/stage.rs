@@ -318,6 +318,12 @@ impl Stage {
     /// eviction of a pod that was leaving already. (Whether an eviction was granted, the audit log does not know where whoever
     /// asked was gone before the answer.)
     pub(crate) async fn each_once(&self, change: &Change) {
+        self.each_once_by(change, 1).await;
+    }
+
+    /// The same, where several led at once: one may ask for what another has been granted and no watch has told yet. That takes
+    /// nothing from anybody; but each asks once.
+    pub(crate) async fn each_once_by(&self, change: &Change, leaders: usize) {
         self.each_assigned_once(change).await;
         for node in self.nodes {
             let boots = self.machines[*node].boots() - change.boots[node];
@@ -333,9 +339,8 @@ impl Stage {
             let needless = asked
                 .iter()
                 .filter(|event| event.request_received_timestamp > leaves);
-            assert_eq!(
-                needless.count(),
-                0,
+            assert!(
+                needless.count() < leaders,
                 "{pod} leaves since {leaves}, and was evicted again: {asked:#?}"
             );
             assert!(!asked.is_empty(), "{pod} went without an eviction");
