@@ -25,8 +25,12 @@ const CHECKS: [Check; 12] = [
     ("book", book),
 ];
 
-/// Checks that take a build of their own, and are run where they are named.
-const ON_DEMAND: [Check; 2] = [("image", image::check), ("oldest kubernetes", oldest)];
+/// Checks that take a build of their own, or kill a real control plane under a rollout, and are run where they are named.
+const ON_DEMAND: [Check; 3] = [
+    ("faults", faults),
+    ("image", image::check),
+    ("oldest kubernetes", oldest),
+];
 
 /// Runs every check, or those that are named.
 pub(crate) fn run(only: &[String]) -> Result<()> {
@@ -89,6 +93,9 @@ fn lints() -> Result<()> {
         "--quiet",
         "--workspace",
         "--all-targets",
+        // Not among all targets, as it is run on demand.
+        "--test",
+        "faults",
         "--",
         "--deny",
         "warnings",
@@ -107,6 +114,17 @@ pub(crate) fn control_plane(arguments: &[String]) -> Result<()> {
 
 fn tests() -> Result<()> {
     tools::run(&mut cargo(&["test", "--workspace"]))
+}
+
+/// A controller, API servers, etcd members and leases that end in mid-rollout, on a real control plane.
+fn faults() -> Result<()> {
+    tools::run(&mut cargo(&[
+        "test",
+        "--package",
+        "e2e",
+        "--test",
+        "faults",
+    ]))
 }
 
 /// The API server's suite and the installation on the oldest Kubernetes that is supported.

@@ -102,15 +102,21 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    pub(crate) fn begin(client: &Client) -> Self {
+    /// Begins, and returns once it is told of each kind: what is stored from then on is told version by version, and nothing
+    /// was stored before that a later version has replaced unseen.
+    pub(crate) async fn begin(client: &Client) -> Self {
         let stored = Arc::new(Mutex::new(Vec::new()));
         let world = Arc::new(watch::Sender::new(World::default()));
         let mut watches = JoinSet::new();
+        let (listed, mut all_listed) = watch::channel(0);
         for kind in KINDS {
             let api = api(client, kind);
             let (stored, world) = (Arc::clone(&stored), Arc::clone(&world));
-            watches.spawn(follow(api, kind.3, stored, world));
+            watches.spawn(follow(api, kind.3, stored, world, listed.clone()));
         }
+        let all = all_listed.wait_for(|kinds| *kinds >= KINDS.len());
+        let all = tokio::time::timeout(PATIENCE, all).await;
+        assert!(all.is_ok(), "never: all kinds are listed");
         Self {
             client: client.clone(),
             stored,
@@ -218,17 +224,25 @@ async fn follow(
     resource: &'static str,
     stored: Arc<Mutex<Vec<Stored>>>,
     world: Arc<watch::Sender<World>>,
+    listed: watch::Sender<usize>,
 ) {
     let mut events = watcher(api, watcher::Config::default())
         .default_backoff()
         .boxed();
+    let mut listed = Some(listed);
     while let Some(event) = events.next().await {
         let (object, gone) = match event {
             Ok(watcher::Event::Apply(object) | watcher::Event::InitApply(object)) => {
                 (object, false)
             }
             Ok(watcher::Event::Delete(object)) => (object, true),
-            Ok(watcher::Event::Init | watcher::Event::InitDone) | Err(_) => continue,
+            Ok(watcher::Event::InitDone) => {
+                if let Some(listed) = listed.take() {
+                    listed.send_modify(|kinds| *kinds += 1);
+                }
+                continue;
+            }
+            Ok(watcher::Event::Init) | Err(_) => continue,
         };
         let object = serde_json::to_value(&object).unwrap();
         stored.lock().unwrap().push(Stored {

@@ -129,7 +129,7 @@ impl Stage {
         let mut installed = installed(plan.options).await;
         let balancer = Balancer::before(&installed.cluster, plan.behind).await;
         balancer.url().clone_into(&mut installed.door);
-        let record = Record::begin(&installed.admin);
+        let record = Record::begin(&installed.admin).await;
         for name in nodes {
             let body = json!({"metadata": {"name": name, "labels": {format!("node-role.kubernetes.io/{pool}"): ""}}});
             let made = installed
