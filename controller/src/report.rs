@@ -54,12 +54,10 @@ pub async fn run(context: &Context) {
         if batch(context, &mut desk, now).await {
             continue;
         }
-        let shown = desk.written.values().map(|written| later(written.at));
-        let wake_at = shown.chain(desk.gathering.values().copied()).min();
         tokio::select! {
             biased;
             () = context.wakes.report.notified() => {}
-            () = context.sleep_until(wake_at) => {}
+            () = context.sleep_until(desk.wake_at(now)) => {}
         }
     }
 }
@@ -84,6 +82,23 @@ impl Desk {
         let at = self.gathering.entry(node.to_owned());
         let at = at.or_insert_with(|| now.saturating_add(GATHERED).unwrap_or(now));
         *at <= now
+    }
+
+    /// Whether nothing is due on this node because nothing of what its report rests on is new. What was gathered was taken back
+    /// then.
+    fn is_clean(&mut self, node: &str, basis: Option<&Basis>) -> bool {
+        let clean = basis.is_some() && self.clean.get(node) == basis;
+        if clean {
+            self.gathering.remove(node);
+        }
+        clean
+    }
+
+    /// When to look again if nothing wakes us: later than `now`, at which everything that is due was looked at.
+    fn wake_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let shown = self.written.values().map(|written| later(written.at));
+        let all = shown.chain(self.gathering.values().copied());
+        all.filter(|at| *at > now).min()
     }
 
     /// Nothing is due on this node.
@@ -129,7 +144,7 @@ async fn batch(context: &Context, desk: &mut Desk, now: Timestamp) -> bool {
     let mut due = Vec::new();
     for kept in nodes {
         let basis = basis(context, &decided, &kept);
-        if basis.is_some() && desk.clean.get(&kept.name) == basis.as_ref() {
+        if desk.is_clean(&kept.name, basis.as_ref()) {
             continue;
         }
         match (due_for(context, &decided, &kept.node, now), basis) {
@@ -510,5 +525,21 @@ mod tests {
 
         assert_eq!(key(&hold(3)), key(&hold(2)));
         assert_ne!(key(&hold(3)), key(&Answer::Held(Hold::BudgetZero)));
+    }
+
+    #[test]
+    fn what_is_taken_back_while_it_is_gathered_is_not_waited_for() {
+        let now = Timestamp::UNIX_EPOCH;
+        let due = Due::Conditions(Vec::new());
+        let basis = (Some("1".to_owned()), None, Some("InFlight"));
+        let mut desk = Desk::default();
+        desk.rest("a", Some(basis.clone()));
+        assert!(!desk.is_gathered("a", &due, now));
+
+        let clean = desk.is_clean("a", Some(&basis));
+
+        assert!(clean);
+        assert_eq!(desk.wake_at(now), None);
+        assert!(!desk.is_clean("a", None));
     }
 }
