@@ -193,7 +193,7 @@ mod tests {
         metrics.register(&mut registry);
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
         let registered = text.matches("# HELP ").count();
-        assert_eq!(registered, 14, "{text}");
+        assert_eq!(registered, 15, "{text}");
         let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
         types
             .filter_map(|line| line.split_once(' '))
