@@ -1,9 +1,7 @@
 //! What people want of the fleet, how they tell the API server, and whether the machines are so in the end.
 
 use crate::fleet::{API_PACKAGE, API_SERVERS, NEW};
-use api::names::{config, label, ours, pool};
-use api::requests::AssignRequest;
-use k8s_openapi::api::core::v1::Node;
+use api::names::{config, label, pool};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::{Api, Client};
@@ -123,27 +121,6 @@ impl People {
         let target = json!(pools.get(name).await.unwrap().spec.configuration.name);
         let change = json!({ "metadata": { "annotations": { pool::APPROVE_CONFIG: target } } });
         self.change_pool(name, change).await;
-    }
-
-    /// Asks that a node be given its pool's target now; which that is, if there is one and the node is there.
-    pub(crate) async fn ask_for(&self, node: &str, pool: &str) -> Option<String> {
-        let pools: Api<api::MachineConfigPool> = Api::all(self.client.clone());
-        let target = pools.get(pool).await.unwrap().spec.configuration.name;
-        if target.is_empty() {
-            return None;
-        }
-        let request = AssignRequest {
-            config: target.clone(),
-            reason: "a person asks".to_owned(),
-            by: "people".to_owned(),
-        };
-        let text = serde_json::to_string(&request).unwrap();
-        let change = json!({ "metadata": { "annotations": { ours::ASSIGN_REQUEST: text } } });
-        let nodes: Api<Node> = Api::all(self.client.clone());
-        let written = nodes
-            .patch(node, &PatchParams::default(), &Patch::Merge(change))
-            .await;
-        written.is_ok().then_some(target)
     }
 
     /// Changes a PodDisruptionBudget.

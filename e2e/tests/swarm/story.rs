@@ -68,7 +68,7 @@ impl Story {
     }
 
     async fn one(&mut self, fleet: &Fleet) -> String {
-        match self.draw.below(13) {
+        match self.draw.below(12) {
             0 | 1 => self.change_file().await,
             2 => self.change_without_reboot().await,
             3 => self.kernel_argument().await,
@@ -78,7 +78,6 @@ impl Story {
             8 => self.pause().await,
             9 => self.change_maximum().await,
             10 => self.empty_a_budget().await,
-            11 => self.ask_for_one(fleet).await,
             _ => self.revert().await,
         }
     }
@@ -213,18 +212,6 @@ impl Story {
         let zero = json!({ "minAvailable": null, "maxUnavailable": 0 });
         self.people.change_budget(name, zero).await;
         format!("emptied the budget {name}")
-    }
-
-    /// Asks that one node be given its pool's target now, whatever is in flight.
-    async fn ask_for_one(&mut self, fleet: &Fleet) -> String {
-        let machines: Vec<&String> = fleet.machines().keys().collect();
-        let place = self.draw.below(machines.len() as u64);
-        let name = machines[usize::try_from(place).unwrap()];
-        let pool = name.split('-').next().unwrap_or_default();
-        match self.people.ask_for(name, pool).await {
-            Some(config) => format!("asked that {name} be given {config} now"),
-            None => format!("would have asked for {name}, whose pool has no target"),
-        }
     }
 
     async fn revert(&mut self) -> String {
