@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod door;
+
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -13,19 +15,15 @@ use kube::{Client, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use simulation::clock::starting_at;
-use simulation::server::http::{Listener, listen};
-use simulation::server::{ApiServer, Options};
-use tokio::runtime::{Builder, Runtime};
+
+use door::Door;
 
 const OLD: &str = "rendered-worker-4337601dc26e0b618913c8281e6b20c6";
 const NEW: &str = "rendered-worker-895e864c9d45187bc1c8771425e6c826";
 
 /// A cluster of the reference: three workers, of which one is on its way to the new config, one failed on it, one waits.
 struct Cluster {
-    /// Dropped before the runtime that it lives on.
-    _door: Listener,
-    _runtime: Runtime,
+    _door: Door,
     kubeconfig: PathBuf,
 }
 
@@ -93,22 +91,11 @@ async fn fill(client: &Client, max_unavailable: i64) {
 
 impl Cluster {
     fn of_the_reference(name: &str, max_unavailable: i64) -> Self {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
-        let door = runtime.block_on(async {
-            let clock = starting_at("2026-11-24T00:00:00Z".parse().unwrap());
-            let server = ApiServer::new(clock, Options::default());
-            fill(&server.client("installer"), max_unavailable).await;
-            listen(&server).await.unwrap()
-        });
+        let door = Door::open(async |client: &Client| fill(client, max_unavailable).await);
         let kubeconfig = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
         std::fs::write(&kubeconfig, door.kubeconfig()).unwrap();
         Self {
             _door: door,
-            _runtime: runtime,
             kubeconfig,
         }
     }

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod door;
+
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -14,10 +16,8 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::read::GzDecoder;
 use kube::Client;
 use serde_json::{Value, json};
-use simulation::clock::starting_at;
-use simulation::server::http::{Listener, listen};
-use simulation::server::{ApiServer, Options};
-use tokio::runtime::{Builder, Runtime};
+
+use door::Door;
 
 const OLD: &str = "rendered-worker-4337601dc26e0b618913c8281e6b20c6";
 const NEW: &str = "rendered-worker-895e864c9d45187bc1c8771425e6c826";
@@ -28,9 +28,7 @@ const SECRET: &str = "hunter2x";
 
 /// A cluster, a folder for what is made, and the program.
 struct Cluster {
-    /// Dropped before the runtime that it lives on.
-    _door: Listener,
-    _runtime: Runtime,
+    _door: Door,
     folder: tempfile::TempDir,
 }
 
@@ -200,22 +198,11 @@ async fn fill(client: &Client) {
 
 impl Cluster {
     fn full_of_secrets() -> Self {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
-        let door = runtime.block_on(async {
-            let clock = starting_at("2026-11-24T00:00:00Z".parse().unwrap());
-            let server = ApiServer::new(clock, Options::default());
-            fill(&server.client("installer")).await;
-            listen(&server).await.unwrap()
-        });
+        let door = Door::open(fill);
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("kubeconfig"), door.kubeconfig()).unwrap();
         Self {
             _door: door,
-            _runtime: runtime,
             folder,
         }
     }
