@@ -18,6 +18,21 @@ struct Alert {
     description: &'static str,
 }
 
+/// Whether a counter grew, by reason. It is born with its first event: of that, `increase` knows nothing.
+macro_rules! grew {
+    ($counter:literal) => {
+        concat!(
+            "sum by (reason) (increase(",
+            $counter,
+            "[15m])) > 0 or sum by (reason) (",
+            $counter,
+            " unless ",
+            $counter,
+            " offset 15m) > 0"
+        )
+    };
+}
+
 /// All alerts.
 const ALERTS: [Alert; 10] = [
     Alert {
@@ -74,9 +89,7 @@ const ALERTS: [Alert; 10] = [
     },
     Alert {
         name: "WindlassPlanRefused",
-        // A counter is born with its first refusal: of that, `increase` knows nothing.
-        expr: "sum by (reason) (increase(windlass_plans_refused_total[15m])) > 0 \
-               or sum by (reason) (windlass_plans_refused_total unless windlass_plans_refused_total offset 15m) > 0",
+        expr: grew!("windlass_plans_refused_total"),
         after: "0m",
         severity: "critical",
         summary: "A plan would have broken a promise, and was not carried out.",
@@ -84,8 +97,7 @@ const ALERTS: [Alert; 10] = [
     },
     Alert {
         name: "WindlassPlanMistaken",
-        expr: "sum by (reason) (increase(windlass_plan_mistakes_total[15m])) > 0 \
-               or sum by (reason) (windlass_plan_mistakes_total unless windlass_plan_mistakes_total offset 15m) > 0",
+        expr: grew!("windlass_plan_mistakes_total"),
         after: "0m",
         severity: "warning",
         summary: "A plan left a node idle, or said of one what is not so.",
