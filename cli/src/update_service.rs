@@ -9,8 +9,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ::updates::serve::source::{Files, follow};
 use ::updates::serve::{Door, House, Metrics, Served, serve};
+use ::updates::source::{Files, follow};
 use anyhow::{Context as _, Result, ensure};
 use tokio::net::TcpListener;
 use tokio::sync::watch;

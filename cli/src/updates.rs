@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use ::updates::Graph;
 use ::updates::client::{Hop, Offers};
 use ::updates::explain::{Explained, Explanation, Question, Verdict};
-use ::updates::serve::source::Files;
+use ::updates::source::Files;
 use ::updates::wire::{self, Received};
 use anyhow::{Context as _, Result};
 use clap::Subcommand;

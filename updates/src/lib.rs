@@ -12,7 +12,8 @@
 //! | why a release can or cannot be reached | [`explain`] | never |
 //! | its bytes: on the wire, and normalised for comparing | [`wire`], [`normal`] | never |
 //! | reading files, folders and archives | [`files`] | files |
-//! | the update service | [`serve`] | sockets that it is handed, files |
+//! | where graphs come from | [`source`] | files |
+//! | the update service | [`serve`] | sockets that it is handed |
 //!
 //! The modules that touch nothing take bytes and values and give values: no I/O, no clock, no chance, no environment
 //! (`e2e/tests/house.rs`, `docs/adr/0011`). Metadata keys are in [`keys`].
@@ -28,6 +29,7 @@ pub mod keys;
 pub mod normal;
 pub mod raw;
 pub mod serve;
+pub mod source;
 pub mod wire;
 
 pub use answer::Answer;

@@ -8,7 +8,7 @@
 //! * What the reference answers is answered; where more is accepted, `docs/deviations.md` says so.
 //!
 //! # Not here
-//! Where graphs come from: [`source`]. Sockets are handed in; so is the clock.
+//! Where graphs come from: [`crate::source`]. Sockets are handed in; so is the clock.
 
 pub mod metrics;
 mod negotiate;
@@ -17,7 +17,6 @@ mod prepared;
 mod query;
 mod respond;
 mod server;
-pub mod source;
 
 use std::sync::{Arc, PoisonError, RwLock};
 

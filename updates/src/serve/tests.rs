@@ -15,11 +15,11 @@ use http::{Method, Request};
 use serde_json::Value;
 
 use super::respond::{Door, House, Reply};
-use super::source::{Files, load_into};
 use super::*;
 use crate::data::{Channel, GraphData};
 use crate::keys;
 use crate::raw::{RawGraph, RawRelease};
+use crate::source::{Files, load_into};
 
 fn house() -> House {
     House {

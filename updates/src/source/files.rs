@@ -1,4 +1,4 @@
-//! Where graphs come from: a raw graph file and graph data in files.
+//! A raw graph file, and graph data in files.
 //!
 //! # Guarantees
 //! A change of the files is noticed within [`LOOK_EVERY`] and loaded without a restart. A load that fails, or holds edges
@@ -12,11 +12,11 @@ use std::time::{Duration, SystemTime};
 use tokio::task::spawn_blocking;
 use tracing::{error, info, warn};
 
-use super::respond::House;
 use crate::data::Unusable;
 use crate::files::{self, Unreadable};
 use crate::graph::may_take_over;
 use crate::raw::NotAGraph;
+use crate::serve::House;
 use crate::{Graph, GraphData, RawGraph};
 
 /// How often the files are looked at: a person who replaced them waits no longer than a breath. A look reads names and
