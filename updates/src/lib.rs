@@ -12,6 +12,8 @@
 //! | why a release can or cannot be reached | [`explain`] | never |
 //! | its bytes: on the wire, and normalised for comparing | [`wire`], [`normal`] | never |
 //! | reading files, folders and archives | [`files`] | files |
+//! | how long to wait for who does not answer | [`patience`] | never |
+//! | a client of container registries | [`registry`] | connections |
 //! | where graphs come from | [`source`] | files |
 //! | the update service | [`serve`] | sockets that it is handed |
 //!
@@ -27,7 +29,9 @@ pub mod files;
 pub mod graph;
 pub mod keys;
 pub mod normal;
+pub mod patience;
 pub mod raw;
+pub mod registry;
 pub mod serve;
 pub mod source;
 pub mod wire;
