@@ -11,7 +11,7 @@ use ::updates::Graph;
 use ::updates::client::{Hop, Offers};
 use ::updates::explain::{Explained, Explanation, Question, Verdict};
 use ::updates::source::Files;
-use ::updates::wire::{self, Received};
+use ::updates::wire::Received;
 use anyhow::{Context as _, Result};
 use clap::Subcommand;
 
@@ -107,9 +107,7 @@ impl Asked {
 
     fn answer(&self) -> Result<Received> {
         let graph = self.graph()?;
-        let bytes = wire::write(&graph.answer(&self.channel, &self.arch))
-            .context("writing the answer of the channel")?;
-        serde_json::from_slice(&bytes).context("reading the answer of the channel")
+        Ok(Received::from(&graph.answer(&self.channel, &self.arch)))
     }
 }
 

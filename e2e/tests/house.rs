@@ -116,6 +116,7 @@ fn pure_rooms_name_no_clock_environment_or_file() {
         "updates/src/graph",
         "updates/src/data",
         "updates/src/client",
+        "updates/src/picture",
     ];
     for source in sources {
         for (path, text) in rust_files(&format!("{root}/{source}")) {

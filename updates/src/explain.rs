@@ -4,14 +4,16 @@
 //! A release is told with a recommended way, with a way that brings known issues, or with at least one [`Reason`]. What
 //! stands against the edge that leads there directly is told in every case: file, known issue, link and message.
 
+use std::collections::BTreeMap;
+
 use semver::{BuildMetadata, Version};
 use serde::Serialize;
 
 use crate::Graph;
-use crate::client::{Offers, Way};
+use crate::client::{Offers, Roads, Way};
 use crate::data::Risk;
-use crate::graph::{Release, ReleaseId, Standing, Why};
-use crate::wire::{self, Received};
+use crate::graph::{Known, Release, ReleaseId, Standing, Why};
+use crate::wire::Received;
 
 /// What is asked.
 #[derive(Debug, Clone, Copy)]
@@ -50,9 +52,6 @@ pub enum NoExplanation {
         /// The channels that hold it.
         channels: Vec<String>,
     },
-    /// The own answer could not be read again.
-    #[error("reading the own answer again")]
-    Answer(#[from] serde_json::Error),
 }
 
 impl NoExplanation {
@@ -61,7 +60,6 @@ impl NoExplanation {
         match self {
             Self::InvalidVersion { .. } => "invalid_params",
             Self::VersionNotFound { .. } => "version_not_found",
-            Self::Answer(_) => "failed_json_in",
         }
     }
 }
@@ -101,7 +99,7 @@ pub struct Explained {
     /// If there are none: the way with the fewest known issues.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub with_risks: Option<Way>,
-    /// The known issues of the edge that leads there directly.
+    /// The known issues of the edge that leads there directly, and those of the way with the fewest.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub risks: Vec<Named>,
     /// Why one cannot go there, or not directly.
@@ -143,10 +141,10 @@ impl Graph {
     /// Explains what a cluster may do, and why not the rest.
     pub fn explain(&self, question: Question<'_>) -> Result<Explanation, NoExplanation> {
         let from = parse(question.from)?;
-        let bytes = wire::write(&self.answer(question.channel, question.architecture))?;
-        let received: Received = serde_json::from_slice(&bytes)?;
-        drop(bytes);
+        let received = Received::from(&self.answer(question.channel, question.architecture));
         let offers = Offers::new(&received);
+        let roads = offers.roads();
+        let known = self.by_version(question.architecture);
         let Some(start) = self.in_channel(&from, question) else {
             return Err(NoExplanation::VersionNotFound {
                 version: question.from.to_owned(),
@@ -172,7 +170,7 @@ impl Graph {
             from: from.to_string(),
             releases: asked
                 .iter()
-                .map(|to| self.explain_one(&from, start, to, question, &offers))
+                .map(|to| self.explain_one(&from, start, to, question, (&roads, &known)))
                 .collect(),
         })
     }
@@ -183,7 +181,7 @@ impl Graph {
         start: ReleaseId,
         to: &Version,
         question: Question<'_>,
-        offers: &Offers<'_>,
+        (roads, known): (&Roads<'_, '_>, &BTreeMap<Version, ReleaseId>),
     ) -> Explained {
         let mut explained = Explained {
             version: to.to_string(),
@@ -194,7 +192,7 @@ impl Graph {
             reasons: Vec::new(),
         };
         if to > from
-            && let Ok(ways) = offers.ways(&from.to_string(), &to.to_string())
+            && let Ok(ways) = roads.ways(&from.to_string(), &to.to_string())
         {
             explained.recommended = ways.recommended;
             explained.with_risks = ways.with_risks;
@@ -204,23 +202,32 @@ impl Graph {
         } else if explained.with_risks.is_some() {
             explained.verdict = Verdict::WithRisks;
         }
-        let target = self.on(to, question.architecture).next();
-        match target.and_then(|(place, _)| self.edge(start, place)) {
-            Some(Standing::Conditional { risks, .. }) => {
-                explained.risks = risks
-                    .iter()
-                    .map(|known| Named {
-                        file: known.file.to_owned(),
-                        risk: known.risk.clone(),
-                    })
-                    .collect();
-            }
+        let target = known.get(to).copied();
+        match target.and_then(|place| self.edge(start, place)) {
+            Some(Standing::Conditional { risks, .. }) => explained.risks = named(&risks),
             Some(Standing::Blocked(why)) => explained.reasons.extend(why.iter().map(told)),
             Some(Standing::Safe) | None => {}
         }
+        if let Some(way) = &explained.with_risks {
+            let more = self.issues_of(start, way, known);
+            for named in more {
+                if !explained.risks.contains(&named) {
+                    explained.risks.push(named);
+                }
+            }
+        }
         if explained.verdict == Verdict::No {
-            let more = self.why_not(from, to, target.map(|(_, release)| release), question);
+            let release = target.and_then(|place| self.releases().get(place));
+            let more = self.why_not(from, to, release, question);
             explained.reasons.extend(more);
+            if to > from
+                && let Some(why) = roads.offers().refused(from, to)
+            {
+                explained.reasons.push(Reason {
+                    reason: why.reason(),
+                    message: why.to_string(),
+                });
+            }
             if explained.reasons.is_empty() {
                 let message = "no edge and no way over other releases leads there".to_owned();
                 explained.reasons.push(Reason {
@@ -230,6 +237,27 @@ impl Graph {
             }
         }
         explained
+    }
+
+    /// The known issues of a way's hops.
+    fn issues_of(
+        &self,
+        start: ReleaseId,
+        way: &Way,
+        known: &BTreeMap<Version, ReleaseId>,
+    ) -> Vec<Named> {
+        let mut issues = Vec::new();
+        let mut last = Some(start);
+        for hop in way {
+            let next = parse(&hop.to).ok().and_then(|to| known.get(&to).copied());
+            if let (Some(last), Some(next)) = (last, next)
+                && let Some(Standing::Conditional { risks, .. }) = self.edge(last, next)
+            {
+                issues.extend(named(&risks));
+            }
+            last = next;
+        }
+        issues
     }
 
     /// What stands against a release itself.
@@ -289,6 +317,17 @@ impl Graph {
         reasons
     }
 
+    /// The releases for an architecture, by version without build metadata.
+    fn by_version(&self, architecture: &str) -> BTreeMap<Version, ReleaseId> {
+        let mut known = BTreeMap::new();
+        for (place, release) in self.releases().iter().enumerate() {
+            if is_for(release, architecture) {
+                known.entry(core(&release.version)).or_insert(place);
+            }
+        }
+        known
+    }
+
     /// The releases of a version for an architecture.
     fn on(
         &self,
@@ -299,10 +338,7 @@ impl Graph {
             .iter()
             .enumerate()
             .filter(move |(_, release)| {
-                let of_architecture = release.architectures().any(|name| name == architecture);
-                let named =
-                    release.payload.is_none() && release.version.build.as_str() == architecture;
-                (of_architecture || named) && core(&release.version) == *version
+                is_for(release, architecture) && core(&release.version) == *version
             })
     }
 
@@ -319,6 +355,22 @@ impl Graph {
             .map(str::to_owned)
             .collect()
     }
+}
+
+/// Whether a release is for an architecture; one that is known by name alone says so in its version.
+fn is_for(release: &Release, architecture: &str) -> bool {
+    release.architectures().any(|name| name == architecture)
+        || (release.payload.is_none() && release.version.build.as_str() == architecture)
+}
+
+fn named(risks: &[Known<'_>]) -> Vec<Named> {
+    risks
+        .iter()
+        .map(|known| Named {
+            file: known.file.to_owned(),
+            risk: known.risk.clone(),
+        })
+        .collect()
 }
 
 fn told(why: &Why<'_>) -> Reason {

@@ -10,6 +10,7 @@
 //! | the answer for one channel and architecture | [`answer`] | never |
 //! | what an answer means for a cluster, and ways over several hops | [`client`] | never |
 //! | why a release can or cannot be reached | [`explain`] | never |
+//! | a picture of an answer | [`picture`] | never |
 //! | its bytes: on the wire, and normalised for comparing | [`wire`], [`normal`] | never |
 //! | reading files, folders and archives | [`files`] | files |
 //! | how long to wait for who does not answer | [`patience`] | never |
@@ -30,6 +31,7 @@ pub mod graph;
 pub mod keys;
 pub mod normal;
 pub mod patience;
+pub mod picture;
 pub mod raw;
 pub mod registry;
 pub mod serve;

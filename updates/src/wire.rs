@@ -64,8 +64,13 @@ struct Shared<'a>(&'a BTreeMap<String, String>);
 
 impl Serialize for Shared<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().filter(|(key, _)| *key != keys::ARCHITECTURE))
+        serializer.collect_map(shared(self.0))
     }
+}
+
+fn shared(metadata: &BTreeMap<String, String>) -> impl Iterator<Item = (&String, &String)> {
+    let kept = |(key, _): &(&String, &String)| *key != keys::ARCHITECTURE;
+    metadata.iter().filter(kept)
 }
 
 /// Conditional edges, those with the same known issues together.
@@ -73,25 +78,36 @@ struct Groups<'a>(&'a Answer<'a>);
 
 impl Serialize for Groups<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let answer = self.0;
-        let mut groups: BTreeMap<RiskList, Vec<Pair<'_>>> = BTreeMap::new();
-        for (from, to, risks) in &answer.conditional {
-            groups.entry(*risks).or_default().push(Pair {
-                from: answer.version(*from),
-                to: answer.version(*to),
-            });
-        }
+        let groups = groups(self.0);
         let mut seq = serializer.serialize_seq(Some(groups.len()))?;
-        for (list, edges) in groups {
-            let risks = answer.graph.risk_list(list);
-            let risks = risks
-                .iter()
-                .filter_map(|risk| answer.graph.risks().get(*risk as usize))
-                .collect();
-            seq.serialize_element(&Group { edges, risks })?;
+        for group in &groups {
+            seq.serialize_element(group)?;
         }
         seq.end()
     }
+}
+
+fn groups<'a>(answer: &'a Answer<'_>) -> Vec<Group<'a>> {
+    let mut groups: BTreeMap<RiskList, Vec<Pair<'_>>> = BTreeMap::new();
+    for (from, to, risks) in &answer.conditional {
+        groups.entry(*risks).or_default().push(Pair {
+            from: answer.version(*from),
+            to: answer.version(*to),
+        });
+    }
+    let risks = |list| {
+        let risks = answer.graph.risk_list(list).iter();
+        risks
+            .filter_map(|risk| answer.graph.risks().get(*risk as usize))
+            .collect()
+    };
+    groups
+        .into_iter()
+        .map(|(list, edges)| Group {
+            edges,
+            risks: risks(list),
+        })
+        .collect()
 }
 
 #[derive(Serialize)]
@@ -147,4 +163,33 @@ pub struct ReceivedPair {
     pub from: String,
     /// Where it leads.
     pub to: String,
+}
+
+impl From<&Answer<'_>> for Received {
+    /// What a client reads of an answer, without its bytes in between.
+    fn from(answer: &Answer<'_>) -> Self {
+        let release = |shown: &Shown<'_>| ReceivedRelease {
+            version: shown.version.clone(),
+            payload: shown.release.payload.clone().unwrap_or_default(),
+            metadata: shared(&shown.release.metadata)
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect(),
+        };
+        let group = |group: Group<'_>| ReceivedGroup {
+            edges: group
+                .edges
+                .iter()
+                .map(|pair| ReceivedPair {
+                    from: pair.from.to_owned(),
+                    to: pair.to.to_owned(),
+                })
+                .collect(),
+            risks: group.risks.into_iter().cloned().collect(),
+        };
+        Self {
+            nodes: answer.releases.iter().map(release).collect(),
+            edges: answer.edges.clone(),
+            conditional: Some(groups(answer).into_iter().map(group).collect()),
+        }
+    }
 }

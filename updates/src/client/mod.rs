@@ -16,7 +16,7 @@ use std::fmt;
 use semver::{BuildMetadata, Version};
 use serde::Serialize;
 
-pub use ways::{Hop, WAYS_MAX, Way, Ways};
+pub use ways::{Hop, Roads, WAYS_MAX, Way, Ways};
 
 use crate::data::Risk;
 use crate::wire::{Received, ReceivedRelease};
@@ -221,6 +221,38 @@ impl<'a> Offers<'a> {
             None => Err(NoAdvice::VersionNotFound {
                 version: version.to_owned(),
             }),
+        }
+    }
+
+    /// The releases, oldest first, by their versions.
+    pub fn releases(&self) -> impl Iterator<Item = (&Version, &'a ReceivedRelease)> {
+        self.releases
+            .iter()
+            .map(|(version, release)| (version, *release))
+    }
+
+    /// The edges that a cluster may take, with the names of their known issues: by where they start, then by where they
+    /// lead.
+    pub fn edges(&self) -> impl Iterator<Item = (&Version, &Version, Vec<&'a str>)> {
+        self.out.iter().flat_map(|(from, offers)| {
+            offers.iter().filter_map(move |(to, offer)| {
+                let risks = match offer {
+                    Offer::Recommended => Vec::new(),
+                    Offer::WithRisks(risks) => {
+                        risks.iter().map(|risk| risk.name.as_str()).collect()
+                    }
+                    Offer::Refused(_) => return None,
+                };
+                Some((from, to, risks))
+            })
+        })
+    }
+
+    /// Why the edge between two versions is not offered, though the answer names it.
+    pub fn refused(&self, from: &Version, to: &Version) -> Option<&NotOffered> {
+        match self.out.get(from)?.get(to)? {
+            Offer::Refused(why) => Some(why),
+            Offer::Recommended | Offer::WithRisks(_) => None,
         }
     }
 

@@ -4,7 +4,7 @@
 //! A recommended way has the fewest hops that are possible without a known issue. A way with known issues has the fewest
 //! hops that bring some, and of those ways the fewest hops. Of equals the one with the newest releases comes first.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use semver::Version;
 use serde::Serialize;
@@ -44,109 +44,148 @@ pub struct Hop {
 /// Hops with known issues, hops.
 type Cost = (usize, usize);
 
-impl Offers<'_> {
+/// The edges that can be taken, ready for many questions about ways.
+#[derive(Debug)]
+pub struct Roads<'o, 'a> {
+    offers: &'o Offers<'a>,
+    /// Oldest first: a release's place is its number.
+    versions: Vec<&'o Version>,
+    /// By where they start: where they lead, oldest first.
+    out: Vec<Vec<(usize, Cost, &'o Offer<'a>)>>,
+    /// By where they lead: where they start.
+    back: Vec<Vec<(usize, Cost)>>,
+}
+
+impl<'a> Offers<'a> {
     /// The ways from one version to another.
     pub fn ways(&self, from: &str, to: &str) -> Result<Ways, NoAdvice> {
-        let (start, from) = self.find(from)?;
-        let (end, to) = self.find(to)?;
-        let certain = self.costs(&end, false);
-        let recommended = match certain.get(&start) {
-            Some(_) => self.shortest(&start, &end, &certain),
-            None => Vec::new(),
-        };
-        let with_risks = if recommended.is_empty() {
-            let any = self.costs(&end, true);
-            any.contains_key(&start)
-                .then(|| self.cheapest(&start, &end, &any))
-        } else {
-            None
-        };
-        Ok(Ways {
-            from: from.version.clone(),
-            to: to.version.clone(),
-            recommended,
-            with_risks,
-        })
+        self.roads().ways(from, to)
     }
 
-    /// What it costs from each version to the end, where there is a way.
-    fn costs(&self, end: &Version, with_risks: bool) -> BTreeMap<Version, Cost> {
-        let mut back: BTreeMap<&Version, Vec<(&Version, Cost)>> = BTreeMap::new();
+    /// The edges that can be taken.
+    pub fn roads(&self) -> Roads<'_, 'a> {
+        let versions: Vec<&Version> = self.releases.keys().collect();
+        let mut roads = Roads {
+            offers: self,
+            out: vec![Vec::new(); versions.len()],
+            back: vec![Vec::new(); versions.len()],
+            versions,
+        };
         for (from, offers) in &self.out {
             for (to, offer) in offers {
-                let cost = match offer {
+                let step = match offer {
                     Offer::Recommended => (0, 1),
-                    Offer::WithRisks(_) if with_risks => (1, 1),
-                    _ => continue,
+                    Offer::WithRisks(_) => (1, 1),
+                    Offer::Refused(_) => continue,
                 };
-                back.entry(to).or_default().push((from, cost));
+                let (Some(from), Some(to)) = (roads.place(from), roads.place(to)) else {
+                    continue;
+                };
+                if let (Some(out), Some(back)) = (roads.out.get_mut(from), roads.back.get_mut(to)) {
+                    out.push((to, step, offer));
+                    back.push((from, step));
+                }
             }
         }
-        let mut costs: BTreeMap<Version, Cost> = BTreeMap::new();
-        let mut open: BTreeSet<(Cost, &Version)> = BTreeSet::from([((0, 0), end)]);
-        while let Some((cost, version)) = open.pop_first() {
-            if costs.contains_key(version) {
-                continue;
+        roads
+    }
+}
+
+impl<'a> Roads<'_, 'a> {
+    /// What the edges are of.
+    pub fn offers(&self) -> &Offers<'a> {
+        self.offers
+    }
+
+    /// The ways from one version to another.
+    pub fn ways(&self, from: &str, to: &str) -> Result<Ways, NoAdvice> {
+        let (start, from) = self.offers.find(from)?;
+        let (end, to) = self.offers.find(to)?;
+        let mut ways = Ways {
+            from: from.version.clone(),
+            to: to.version.clone(),
+            recommended: Vec::new(),
+            with_risks: None,
+        };
+        let (Some(start), Some(end)) = (self.place(&start), self.place(&end)) else {
+            return Ok(ways);
+        };
+        let certain = self.costs(end, false);
+        if cost(&certain, start).is_some() {
+            ways.recommended = self.shortest(start, end, &certain);
+        } else {
+            let any = self.costs(end, true);
+            ways.with_risks = cost(&any, start).map(|_| self.cheapest(start, end, &any));
+        }
+        Ok(ways)
+    }
+
+    fn place(&self, version: &Version) -> Option<usize> {
+        self.versions.binary_search(&version).ok()
+    }
+
+    /// What it costs from each release to the end, where there is a way.
+    fn costs(&self, end: usize, with_risks: bool) -> Vec<Option<Cost>> {
+        let mut costs = vec![None; self.versions.len()];
+        let mut open: BTreeSet<(Cost, usize)> = BTreeSet::from([((0, 0), end)]);
+        while let Some((so_far, place)) = open.pop_first() {
+            match costs.get_mut(place) {
+                Some(entry @ None) => *entry = Some(so_far),
+                _ => continue,
             }
-            costs.insert(version.clone(), cost);
-            for (from, step) in back.get(version).into_iter().flatten() {
-                if !costs.contains_key(*from) {
-                    open.insert((plus(cost, *step), *from));
+            for (from, step) in self.back.get(place).into_iter().flatten() {
+                let may = with_risks || step.0 == 0;
+                if may && cost(&costs, *from).is_none() {
+                    open.insert((plus(so_far, *step), *from));
                 }
             }
         }
         costs
     }
 
-    /// The hops from a version that lose nothing on the way to the end, newest first.
+    /// The hops from a release that lose nothing on the way to the end, newest first.
     fn good_hops<'s>(
         &'s self,
-        from: &Version,
-        costs: &'s BTreeMap<Version, Cost>,
-    ) -> impl Iterator<Item = (&'s Version, Hop)> {
-        let cost = costs.get(from).copied();
-        let offers = self.out.get(from).into_iter().flatten().rev();
-        offers.filter_map(move |(to, offer)| {
-            let (step, risks) = match offer {
-                Offer::Recommended => ((0, 1), Vec::new()),
-                Offer::WithRisks(risks) => {
-                    ((1, 1), risks.iter().map(|risk| risk.name.clone()).collect())
-                }
-                Offer::Refused(_) => return None,
-            };
-            let good = costs.get(to).map(|rest| plus(*rest, step)) == cost;
-            good.then(|| {
-                let to_text = self
-                    .releases
-                    .get(to)
-                    .map_or_else(String::new, |r| r.version.clone());
-                (to, Hop { to: to_text, risks })
-            })
+        from: usize,
+        costs: &'s [Option<Cost>],
+    ) -> impl Iterator<Item = (usize, Hop)> {
+        let left = cost(costs, from);
+        let edges = self.out.get(from).into_iter().flatten().rev();
+        edges.filter_map(move |(to, step, offer)| {
+            let good = cost(costs, *to).map(|rest| plus(rest, *step)) == left;
+            good.then(|| (*to, self.hop(*to, offer)))
         })
     }
 
+    fn hop(&self, to: usize, offer: &Offer<'_>) -> Hop {
+        let version = self.versions.get(to);
+        let release = version.and_then(|version| self.offers.releases.get(*version));
+        Hop {
+            to: release.map_or_else(String::new, |release| release.version.clone()),
+            risks: match offer {
+                Offer::WithRisks(risks) => risks.iter().map(|risk| risk.name.clone()).collect(),
+                Offer::Recommended | Offer::Refused(_) => Vec::new(),
+            },
+        }
+    }
+
     /// At most [`WAYS_MAX`] of the ways that cost least.
-    fn shortest(
-        &self,
-        start: &Version,
-        end: &Version,
-        costs: &BTreeMap<Version, Cost>,
-    ) -> Vec<Way> {
+    fn shortest(&self, start: usize, end: usize, costs: &[Option<Cost>]) -> Vec<Way> {
         let mut found = Vec::new();
-        let mut open: Vec<(Version, Way)> = vec![(start.clone(), Vec::new())];
+        let mut open: Vec<(usize, Way)> = vec![(start, Vec::new())];
         // Depth first and newest first; each step comes nearer to the end, so this ends.
-        while let Some((version, way)) = open.pop() {
-            if version == *end {
+        while let Some((place, way)) = open.pop() {
+            if place == end {
                 found.push(way);
                 if found.len() == WAYS_MAX {
                     break;
                 }
                 continue;
             }
-            let mut next: Vec<(Version, Way)> = self
-                .good_hops(&version, costs)
+            let mut next: Vec<(usize, Way)> = self
+                .good_hops(place, costs)
                 .take(WAYS_MAX)
-                .map(|(to, hop)| (to.clone(), [way.as_slice(), &[hop]].concat()))
+                .map(|(to, hop)| (to, [way.as_slice(), &[hop]].concat()))
                 .collect();
             next.reverse();
             open.extend(next);
@@ -154,18 +193,22 @@ impl Offers<'_> {
         found
     }
 
-    fn cheapest(&self, start: &Version, end: &Version, costs: &BTreeMap<Version, Cost>) -> Way {
+    fn cheapest(&self, start: usize, end: usize, costs: &[Option<Cost>]) -> Way {
         let mut way = Vec::new();
-        let mut version = start.clone();
-        while version != *end {
-            let Some((to, hop)) = self.good_hops(&version, costs).next() else {
+        let mut place = start;
+        while place != end {
+            let Some((to, hop)) = self.good_hops(place, costs).next() else {
                 break;
             };
             way.push(hop);
-            version = to.clone();
+            place = to;
         }
         way
     }
+}
+
+fn cost(costs: &[Option<Cost>], place: usize) -> Option<Cost> {
+    costs.get(place).copied().flatten()
 }
 
 fn plus(one: Cost, other: Cost) -> Cost {

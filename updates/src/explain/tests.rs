@@ -19,6 +19,14 @@ const VERSIONS: [&str; 7] = [
 
 /// 4.1.0 leads to all others but 4.1.4; 4.1.1 leads to 4.1.2; 4.2.0 is in another channel; 4.1.5 is removed.
 fn graph() -> Graph {
+    graph_of(
+        vec![(0, 1), (0, 2), (0, 3), (0, 5), (0, 6), (1, 2)],
+        "Always",
+    )
+}
+
+/// With other edges, and another rule by which a cluster finds out whether it is slow.
+fn graph_of(edges: Vec<(usize, usize)>, rule: &str) -> Graph {
     let release = |version: &&str| RawRelease {
         version: format!("{version}+amd64"),
         payload: Some(format!("image:{version}")),
@@ -26,7 +34,7 @@ fn graph() -> Graph {
     };
     let mut raw = RawGraph {
         releases: VERSIONS.iter().map(release).collect(),
-        edges: vec![(0, 1), (0, 2), (0, 3), (0, 5), (0, 6), (1, 2)],
+        edges,
         ..RawGraph::default()
     };
     raw.releases[6]
@@ -43,7 +51,7 @@ fn graph() -> Graph {
         url: "https://example.com/slow".to_owned(),
         message: "It is slow.".to_owned(),
         matching_rules: vec![Rule {
-            kind: "Always".to_owned(),
+            kind: rule.to_owned(),
             promql: None,
         }],
     };
@@ -118,6 +126,30 @@ fn a_known_issue_is_told_with_its_file_link_and_message() {
     assert_eq!(explained.risks[0].file, "blocked-edges/4.1.3-Slow.yaml");
     assert_eq!(explained.risks[0].risk.url, "https://example.com/slow");
     assert_eq!(explained.with_risks.unwrap()[0].risks, ["Slow"]);
+}
+
+#[test]
+fn the_known_issues_of_a_way_over_several_hops_are_told_whole() {
+    let graph = graph_of(vec![(0, 1), (1, 3), (3, 4)], "Always");
+
+    let explained = graph.explain(question("4.1.0", Some("4.1.4"))).unwrap();
+
+    let explained = &explained.releases[0];
+    assert_eq!(explained.verdict, Verdict::WithRisks);
+    assert_eq!(explained.with_risks.as_ref().unwrap().len(), 3);
+    assert_eq!(explained.risks[0].risk.message, "It is slow.");
+}
+
+#[test]
+fn a_known_issue_that_no_cluster_can_evaluate_is_the_reason_for_no_way() {
+    let graph = graph_of(vec![(0, 3)], "Future");
+
+    let explained = graph.explain(question("4.1.0", Some("4.1.3"))).unwrap();
+
+    let explained = &explained.releases[0];
+    assert_eq!(explained.verdict, Verdict::No);
+    assert_eq!(explained.reasons[0].reason, "NoKnownRule");
+    assert!(explained.reasons[0].message.contains("Slow"));
 }
 
 #[test]

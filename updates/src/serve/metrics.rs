@@ -147,6 +147,9 @@ impl Metrics {
         let uri_path = match path {
             "/graph" => "/graph",
             "/v1/explain" => "/v1/explain",
+            "/v1/channels" => "/v1/channels",
+            "/graph.svg" => "/graph.svg",
+            "/graph.dot" => "/graph.dot",
             _ => "/v1/graph",
         };
         self.asked.get_or_create(&OfPath { uri_path }).inc();

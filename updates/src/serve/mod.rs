@@ -13,6 +13,8 @@
 pub mod metrics;
 mod negotiate;
 mod openapi;
+mod page;
+mod pictures;
 mod prepared;
 mod query;
 mod respond;

@@ -8,8 +8,9 @@ use http::{HeaderMap, Method, Response, StatusCode};
 use serde_json::json;
 
 use super::metrics::Metrics;
-use super::prepared::Form;
-use super::{Served, negotiate, openapi, query};
+use super::pictures::Form;
+use super::prepared;
+use super::{Served, negotiate, openapi, page, pictures, query};
 use crate::explain::{NoExplanation, Question};
 
 /// A response whose body is whole.
@@ -31,6 +32,9 @@ pub enum Door {
 const METHODS: &str = "GET, HEAD, OPTIONS";
 /// What a response depends on.
 const VARY: &str = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers, Accept, Accept-Encoding";
+/// What a browser lets a picture do: look as it looks.
+const PICTURE_POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'";
 const PROBLEM: &str = "application/json";
 
 impl Door {
@@ -50,8 +54,7 @@ impl Door {
                     headers: request.headers(),
                     query: uri.query().unwrap_or_default(),
                 };
-                let path = uri.path().strip_prefix(prefix.as_str()).unwrap_or_default();
-                let mut reply = asked.main(path, prefix, served, metrics);
+                let mut reply = asked.main(uri.path(), prefix, served, metrics);
                 asked.share(&mut reply);
                 reply
             }
@@ -97,12 +100,21 @@ struct Request<'r> {
 }
 
 impl Request<'_> {
-    fn main(&self, path: &str, prefix: &str, served: &Served, metrics: &Metrics) -> Reply {
+    fn main(&self, whole: &str, prefix: &str, served: &Served, metrics: &Metrics) -> Reply {
+        let path = below(whole, prefix);
         let known = matches!(
             path,
-            "/graph" | "/v1/graph" | "/openapi" | "/v1/openapi" | "/v1/explain"
+            "/graph"
+                | "/v1/graph"
+                | "/openapi"
+                | "/v1/openapi"
+                | "/v1/explain"
+                | "/v1/channels"
+                | "/graph.svg"
+                | "/graph.dot"
         );
-        if !known {
+        let page = page::file(path, whole, prefix);
+        if !known && page.is_none() {
             return empty(StatusCode::NOT_FOUND);
         }
         match *self.method {
@@ -110,15 +122,22 @@ impl Request<'_> {
             Method::OPTIONS => return self.preflight(),
             _ => return not_allowed(METHODS),
         }
+        if let Some(file) = page {
+            return guarded(
+                with(StatusCode::OK, file.media_type, file.body),
+                page::POLICY,
+            );
+        }
         if path.ends_with("/openapi") {
             let document = openapi::document(prefix).to_string();
             return with(StatusCode::OK, negotiate::JSON, document.into());
         }
         metrics.asked(path);
-        let reply = if path == "/v1/explain" {
-            self.explain(served)
-        } else {
-            self.graph(served)
+        let reply = match (path, Form::of(path)) {
+            (_, Some(form)) => self.picture(form, served),
+            ("/v1/explain", _) => self.explain(served),
+            ("/v1/channels", _) => channels(served),
+            _ => self.graph(served),
         };
         match reply {
             Ok(reply) => reply,
@@ -183,7 +202,6 @@ impl Request<'_> {
             let status = match error {
                 NoExplanation::InvalidVersion { .. } => StatusCode::BAD_REQUEST,
                 NoExplanation::VersionNotFound { .. } => StatusCode::NOT_FOUND,
-                NoExplanation::Answer(_) => StatusCode::INTERNAL_SERVER_ERROR,
             };
             (status, error.reason(), error.to_string())
         })?;
@@ -194,8 +212,25 @@ impl Request<'_> {
         Ok(with(StatusCode::OK, negotiate::JSON, body.into()))
     }
 
+    /// A picture of a channel. It is asked for by people, so it is made for each of them.
+    fn picture(&self, form: Form, served: &Served) -> Result<Reply, Refusal> {
+        let bad = |bad: query::BadQuestion| {
+            let (kind, says) = bad.told();
+            (StatusCode::BAD_REQUEST, kind, says)
+        };
+        let asked = query::read(self.query).map_err(bad)?;
+        let wish = pictures::Wish::read(self.query).map_err(bad)?;
+        let graph = served
+            .current()
+            .map_err(|reason| (StatusCode::SERVICE_UNAVAILABLE, "no_graph", reason))?;
+        let drawn = pictures::draw(graph.graph(), &asked, &wish, form)
+            .map_err(|no| (pictures::status(&no), no.reason(), no.to_string()))?;
+        let reply = with(StatusCode::OK, form.media_type(), drawn.into());
+        Ok(guarded(reply, PICTURE_POLICY))
+    }
+
     /// Whether the client has this form of the answer already.
-    fn has(&self, form: &Form) -> bool {
+    fn has(&self, form: &prepared::Form) -> bool {
         let Some(tags) = self.text(&header::IF_NONE_MATCH) else {
             return false;
         };
@@ -239,6 +274,35 @@ impl Request<'_> {
         let lines: Vec<&str> = lines.filter_map(|line| line.to_str().ok()).collect();
         Some(lines.join(","))
     }
+}
+
+fn channels(served: &Served) -> Result<Reply, Refusal> {
+    let graph = served
+        .current()
+        .map_err(|reason| (StatusCode::SERVICE_UNAVAILABLE, "no_graph", reason))?;
+    let body = serde_json::to_vec(&pictures::Channels::of(graph.graph())).map_err(|error| {
+        let says = format!("writing the channels: {error}");
+        (StatusCode::INTERNAL_SERVER_ERROR, "failed_json_out", says)
+    })?;
+    Ok(with(StatusCode::OK, negotiate::JSON, body.into()))
+}
+
+/// A path below the prefix. The page is at the root as well, and where only the last stroke is missing.
+fn below<'p>(path: &'p str, prefix: &str) -> &'p str {
+    if path == "/" || path == prefix {
+        return "/";
+    }
+    path.strip_prefix(prefix).unwrap_or_default()
+}
+
+/// Tells a browser what it may do with what it gets.
+fn guarded(mut reply: Reply, policy: &'static str) -> Reply {
+    let headers = reply.headers_mut();
+    let mut add = |name, value| headers.insert(name, HeaderValue::from_static(value));
+    add(header::CONTENT_SECURITY_POLICY, policy);
+    add(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    add(header::REFERRER_POLICY, "no-referrer");
+    reply
 }
 
 fn with(status: StatusCode, media_type: &'static str, body: Bytes) -> Reply {

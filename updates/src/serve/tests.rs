@@ -267,4 +267,5 @@ mod files;
 
 mod sockets;
 
+mod page;
 mod recorded;

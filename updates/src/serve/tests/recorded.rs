@@ -144,13 +144,14 @@ const REQUESTS: [Asked; 34] = [
 const JSON: &[(&str, &str)] = &[("accept", "application/json")];
 
 /// Label, and the section of `docs/deviations.md` that says why the answer is another.
-const DEVIATIONS: [(&str, &str); 7] = [
+const DEVIATIONS: [(&str, &str); 8] = [
     ("Accept list json,text", "Content is negotiated"),
     ("Accept json;q=1", "Content is negotiated"),
     ("Accept upper-case", "Content is negotiated"),
     ("HEAD", "HEAD is answered"),
     ("POST", "HEAD is answered"),
     ("gzip", "Answers are compressed"),
+    ("404 root", "There is a page for people"),
     ("openapi", "The OpenAPI document is JSON"),
 ];
 
