@@ -117,6 +117,7 @@ fn pure_rooms_name_no_clock_environment_or_file() {
         "updates/src/data",
         "updates/src/client",
         "updates/src/picture",
+        "updates/src/difference",
     ];
     for source in sources {
         for (path, text) in rust_files(&format!("{root}/{source}")) {

@@ -11,6 +11,7 @@
 //! | what an answer means for a cluster, and ways over several hops | [`client`] | never |
 //! | why a release can or cannot be reached | [`explain`] | never |
 //! | a picture of an answer | [`picture`] | never |
+//! | what is different between two graphs, channel by channel | [`difference`] | never |
 //! | its bytes: on the wire, and normalised for comparing | [`wire`], [`normal`] | never |
 //! | reading files, folders and archives | [`files`] | files |
 //! | how long to wait for who does not answer | [`patience`] | never |
@@ -25,6 +26,7 @@ pub mod answer;
 pub mod aside;
 pub mod client;
 pub mod data;
+pub mod difference;
 pub mod explain;
 pub mod files;
 pub mod graph;

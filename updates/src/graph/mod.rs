@@ -272,6 +272,14 @@ impl Graph {
         self.index.keys().map(String::as_str)
     }
 
+    /// Every channel with every architecture that it holds releases for.
+    pub(crate) fn indexed(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.index.iter().flat_map(|(channel, architectures)| {
+            let of_channel = architectures.keys();
+            of_channel.map(move |architecture| (channel.as_str(), architecture.as_str()))
+        })
+    }
+
     /// The architectures that releases are for.
     pub fn architectures(&self) -> BTreeSet<&str> {
         self.releases
