@@ -61,6 +61,15 @@ pub enum Aside {
         /// What is wrong with its value.
         says: String,
     },
+    /// Signatures are required, and nobody has verified those of the release's image.
+    NotVerified {
+        /// The release.
+        version: String,
+        /// Its image.
+        payload: String,
+        /// How it is known.
+        says: String,
+    },
     /// A conditional edge that came with the raw graph leads from or to a release that is not there.
     ConditionalToNowhere {
         /// Where it starts.
@@ -81,6 +90,7 @@ impl Aside {
             Self::ToItself { .. } => "ToItself",
             Self::ClosesCircle { .. } => "ClosesCircle",
             Self::Instruction { .. } => "Instruction",
+            Self::NotVerified { .. } => "NotVerified",
             Self::ConditionalToNowhere { .. } => "ConditionalToNowhere",
         }
     }
@@ -91,6 +101,7 @@ impl Aside {
             Self::VersionNotSemantic { version }
             | Self::Duplicate { version, .. }
             | Self::ToItself { version }
+            | Self::NotVerified { version, .. }
             | Self::Instruction { version, .. } => Some(version),
             Self::ClosesCircle { to, .. } | Self::ConditionalToNowhere { to, .. } => Some(to),
             Self::UnreadableRelease { .. } | Self::UnreadableEdge { .. } => None,
@@ -131,6 +142,9 @@ impl fmt::Display for Aside {
             ),
             Self::Instruction { version, key, says } => {
                 write!(f, "release {version}, metadata `{key}`: {says}")
+            }
+            Self::NotVerified { version, says, .. } => {
+                write!(f, "release {version} is not verified: {says}")
             }
             Self::ConditionalToNowhere { from, to } => write!(
                 f,

@@ -44,7 +44,7 @@ pub(super) fn read(tree: &Tree, problems: &mut Vec<Problem>) -> Result<Metadata,
     Ok(metadata)
 }
 
-fn line_of_key(contents: &[u8], key: &str) -> Option<u64> {
+pub(super) fn line_of_key(contents: &[u8], key: &str) -> Option<u64> {
     let quoted = format!("{key:?}");
     let text = std::str::from_utf8(contents).ok()?;
     let at = text.lines().position(|line| line.contains(&quoted))?;

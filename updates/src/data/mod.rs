@@ -14,6 +14,7 @@ mod metadata;
 mod place;
 mod problem;
 mod risk;
+mod verification;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,6 +24,7 @@ pub use channel::Channel;
 pub use metadata::Metadata;
 pub use problem::{About, Problem, Unusable};
 pub use risk::{Query, Risk, Rule};
+pub use verification::Verification;
 
 /// The folder of blocked edges, conditional or not.
 pub const BLOCKED_EDGES: &str = "blocked-edges";
@@ -30,6 +32,8 @@ pub const BLOCKED_EDGES: &str = "blocked-edges";
 pub const CHANNELS: &str = "channels";
 /// More metadata of releases.
 pub const RAW_METADATA: &str = "raw/metadata.json";
+/// Results of verifying releases' signatures.
+pub const VERIFICATION: &str = "raw/verification.json";
 /// The file that names the format's version.
 pub const VERSION: &str = "version";
 
@@ -54,6 +58,8 @@ pub struct GraphData {
     pub channels: Vec<Channel>,
     /// More metadata.
     pub metadata: Metadata,
+    /// Which release images are verified.
+    pub verification: Verification,
     /// What could not be read, and what is odd.
     pub problems: Vec<Problem>,
 }
@@ -64,6 +70,7 @@ impl GraphData {
         let mut data = Self::default();
         data.version(tree)?;
         data.metadata = metadata::read(tree, &mut data.problems)?;
+        data.verification = verification::read(tree, &mut data.problems);
         for (file, contents) in yaml_files(tree, BLOCKED_EDGES, &mut data.problems)? {
             match block::read(file, contents) {
                 Ok(block) => data.blocks.push(block),
@@ -77,6 +84,11 @@ impl GraphData {
             }
         }
         Ok(data)
+    }
+
+    /// From now on a release whose image is not verified is set aside.
+    pub fn require_signatures(&mut self) {
+        self.verification.require(&mut self.problems);
     }
 
     /// Whether a problem might have let an edge go by.

@@ -17,7 +17,7 @@ impl Graph {
     /// Makes the graph.
     pub fn build(raw: RawGraph, data: GraphData) -> Self {
         let mut aside = raw.aside;
-        let mut releases = Releases::new(raw.releases, &mut aside);
+        let mut releases = Releases::new(raw.releases, &data.verification, &mut aside);
         releases.add_metadata(&data);
 
         let mut pairs = raw_pairs(raw.edges, &releases, &mut aside);

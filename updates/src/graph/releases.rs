@@ -6,7 +6,7 @@ use semver::{BuildMetadata, Version};
 
 use super::{Release, ReleaseId};
 use crate::aside::Aside;
-use crate::data::GraphData;
+use crate::data::{GraphData, Verification};
 use crate::keys;
 use crate::raw::RawRelease;
 
@@ -40,12 +40,16 @@ pub(super) fn core(version: &Version) -> Version {
 }
 
 impl Releases {
-    /// Each version once; what is no version, or there twice, is set aside.
-    pub(super) fn new(raw: Vec<RawRelease>, aside: &mut Vec<Aside>) -> Self {
+    /// Each version once; what is no version, there twice, or not verified where it has to be, is set aside.
+    pub(super) fn new(
+        raw: Vec<RawRelease>,
+        verification: &Verification,
+        aside: &mut Vec<Aside>,
+    ) -> Self {
         let mut by_version: BTreeMap<Version, Release> = BTreeMap::new();
         let fates: Vec<Fate> = raw
             .into_iter()
-            .map(|release| admit(release, &mut by_version, aside))
+            .map(|release| admit(release, verification, &mut by_version, aside))
             .collect();
         let mut releases = Self {
             all: by_version.into_values().collect(),
@@ -150,6 +154,7 @@ impl Releases {
 
 fn admit(
     raw: RawRelease,
+    verification: &Verification,
     by_version: &mut BTreeMap<Version, Release>,
     aside: &mut Vec<Aside>,
 ) -> Fate {
@@ -159,6 +164,16 @@ fn admit(
         });
         return Fate::Aside;
     };
+    if let Some(payload) = &raw.payload
+        && let Some(says) = verification.refusal(payload)
+    {
+        aside.push(Aside::NotVerified {
+            version: raw.version,
+            payload: payload.clone(),
+            says,
+        });
+        return Fate::Aside;
+    }
     let release = Release {
         version: version.clone(),
         text: raw.version,

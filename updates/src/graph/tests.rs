@@ -519,3 +519,4 @@ fn conditional_edges_of_another_services_answer_stay_conditional() {
 
 mod aside;
 mod properties;
+mod verification;
