@@ -6,10 +6,15 @@
 //! All that it does: the crate `updates`.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use ::updates::serve::{Door, House, Metrics, Served, serve};
+use ::updates::serve::available::Cluster;
+use ::updates::serve::{
+    Certificate, Door, Guards, House, Metrics, Rates, Served, serve, serve_guarded,
+};
 use ::updates::source::{Files, follow};
 use anyhow::{Context as _, Result, ensure};
 use tokio::net::TcpListener;
@@ -38,6 +43,25 @@ pub(crate) struct Args {
     /// Where liveness, readiness and metrics are served; port 0 takes a free one
     #[arg(long, default_value = "0.0.0.0:9081", value_name = "ADDRESS")]
     status_listen: SocketAddr,
+    /// Serves release signatures from this folder: <FOLDER>/sha256=<digest>/signature-1
+    #[arg(long, value_name = "FOLDER")]
+    signatures: Option<PathBuf>,
+    /// Serves answers over TLS, with this certificate chain in PEM; read again when it changes
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's key in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// So many questions of one client in a second; by default as many as it likes
+    #[arg(long, value_name = "NUMBER")]
+    rate_limit: Option<NonZeroU32>,
+    /// Tells in metrics whether there is an update for such a cluster, as stable-4.16/arm64=4.16.3; amd64 if no architecture
+    /// is named
+    #[arg(long, value_name = "CHANNEL[/ARCH]=VERSION")]
+    tell_of: Vec<Cluster>,
+    /// Told to end, it answers for so many seconds more, while it is no longer ready: load balancers take that long to notice
+    #[arg(long, default_value_t = 5, value_name = "SECONDS")]
+    end_after: u64,
     #[command(flatten)]
     logs: Logs,
 }
@@ -56,28 +80,56 @@ pub(crate) fn run(args: Args) -> Result<()> {
 
 async fn answer(args: Args) -> Result<()> {
     let end = told_to_end()?;
+    let metrics = Metrics::new(clock::of_the_machine()).telling_of(args.tell_of.clone());
     let house = House {
         served: Arc::new(Served::waiting("the sources have not been loaded yet")),
-        metrics: Arc::new(Metrics::new(clock::of_the_machine())),
+        metrics: Arc::new(metrics),
     };
+    let guards = guards(&args)?;
     let (ending, ended) = watch::channel(false);
     let status = listen(args.status_listen, "status").await?;
     let status = tokio::spawn(serve(status, Door::Status, house.clone(), ended.clone()));
     let main = listen(args.listen, "answers").await?;
     let door = Door::Main {
         prefix: args.path_prefix.trim_end_matches('/').to_owned(),
+        signatures: args.signatures,
     };
-    let main = tokio::spawn(serve(main, door, house.clone(), ended));
+    let renewing = guards
+        .certificate
+        .clone()
+        .map(|certificate| tokio::spawn(certificate.follow(Arc::clone(&house.metrics))));
+    let main = tokio::spawn(serve_guarded(main, door, house.clone(), guards, ended));
     let files = Files {
         raw: args.raw,
         graph_data: args.graph_data,
     };
-    let following = tokio::spawn(follow(files, house));
+    let following = tokio::spawn(follow(files, house.clone()));
     end.await;
+    house.served.end_soon();
+    info!(seconds = args.end_after, "told to end");
+    tokio::time::sleep(Duration::from_secs(args.end_after)).await;
     ending.send_replace(true);
     following.abort();
+    if let Some(renewing) = renewing {
+        renewing.abort();
+    }
     main.await.context("serving answers")?;
     status.await.context("serving the status")
+}
+
+/// What the port of the answers asks of its clients.
+fn guards(args: &Args) -> Result<Guards> {
+    let certificate = match (&args.tls_cert, &args.tls_key) {
+        (Some(chain), Some(key)) => {
+            let loaded = Certificate::load(chain, key).context("loading the certificate")?;
+            Some(Arc::new(loaded))
+        }
+        _ => None,
+    };
+    Ok(Guards {
+        certificate,
+        rates: args.rate_limit.map(|rate| Arc::new(Rates::new(rate))),
+    })
 }
 
 async fn listen(address: SocketAddr, what: &'static str) -> Result<TcpListener> {

@@ -15,6 +15,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::Served;
+use super::available::{Available, Cluster};
 
 /// The media type of the text.
 pub(super) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -53,6 +54,12 @@ pub struct Metrics {
     raw_releases: Gauge,
     aside: Family<OfReason, Gauge>,
     problems: Gauge,
+    followers: Gauge,
+    followers_dropped: Counter,
+    slow_readers: Counter,
+    limited: Counter,
+    certificate_errors: Counter,
+    available: Available,
 }
 
 impl Metrics {
@@ -71,8 +78,15 @@ impl Metrics {
             raw_releases: Gauge::default(),
             aside: Family::default(),
             problems: Gauge::default(),
+            followers: Gauge::default(),
+            followers_dropped: Counter::default(),
+            slow_readers: Counter::default(),
+            limited: Counter::default(),
+            certificate_errors: Counter::default(),
+            available: Available::default(),
         };
         metrics.register();
+        metrics.register_clients();
         metrics
     }
 
@@ -137,6 +151,44 @@ impl Metrics {
         r.register("cincinnati_pe_build_info", "The program", build);
     }
 
+    /// What is told of clients that stay, and of those that are limited.
+    fn register_clients(&mut self) {
+        let r = &mut self.registry;
+        r.register(
+            "windlass_update_followers",
+            "Connections that follow a channel",
+            self.followers.clone(),
+        );
+        r.register(
+            "windlass_update_followers_dropped",
+            "Followers that were let go because they were too late for the history",
+            self.followers_dropped.clone(),
+        );
+        r.register(
+            "windlass_update_slow_readers",
+            "Connections that were let go because nothing of an answer was read for too long",
+            self.slow_readers.clone(),
+        );
+        r.register(
+            "windlass_update_rate_limited",
+            "Questions that came too early after others of the same client",
+            self.limited.clone(),
+        );
+        r.register(
+            "windlass_update_certificate_errors",
+            "Looks at the certificate's files that gave none that can be used",
+            self.certificate_errors.clone(),
+        );
+        self.available.register(r);
+    }
+
+    /// Tells of these clusters whether there is an update for them.
+    #[must_use]
+    pub fn telling_of(mut self, clusters: Vec<Cluster>) -> Self {
+        self.available.clusters = clusters;
+        self
+    }
+
     /// The time.
     pub fn clock(&self) -> &Clock {
         &self.clock
@@ -150,6 +202,9 @@ impl Metrics {
             "/v1/channels" => "/v1/channels",
             "/graph.svg" => "/graph.svg",
             "/graph.dot" => "/graph.dot",
+            "/v1/watch" => "/v1/watch",
+            "/v1/feed" => "/v1/feed",
+            path if path.starts_with(super::signatures::PATH) => "/signatures",
             _ => "/v1/graph",
         };
         self.asked.get_or_create(&OfPath { uri_path }).inc();
@@ -159,6 +214,31 @@ impl Metrics {
     pub(super) fn refused(&self, code: StatusCode, kind: &'static str) {
         let code = u32::from(code.as_u16());
         self.refused.get_or_create(&OfError { code, kind }).inc();
+    }
+
+    /// One more, or one less, follows a channel.
+    pub(super) fn followers(&self, more: i64) {
+        self.followers.inc_by(more);
+    }
+
+    /// A follower was too late.
+    pub(super) fn follower_dropped(&self) {
+        self.followers_dropped.inc();
+    }
+
+    /// A client read nothing for too long.
+    pub(super) fn slow_reader(&self) {
+        self.slow_readers.inc();
+    }
+
+    /// A client asked too often.
+    pub(super) fn limited(&self) {
+        self.limited.inc();
+    }
+
+    /// The certificate's files gave none.
+    pub(super) fn no_certificate(&self) {
+        self.certificate_errors.inc();
     }
 
     /// A response took so long to make.
@@ -191,6 +271,7 @@ impl Metrics {
             let graph = prepared.graph();
             self.final_releases.set(gauge(graph.counts().releases));
             self.problems.set(gauge(graph.problems().len()));
+            self.available.count(&prepared);
             self.aside.clear();
             for aside in graph.aside() {
                 self.aside

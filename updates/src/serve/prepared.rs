@@ -65,6 +65,15 @@ impl Prepared {
         &self.graph
     }
 
+    /// Whether that answer is made already.
+    pub(super) fn is_made(&self, channel: &str, architecture: &str) -> bool {
+        let place = self
+            .answers
+            .get(channel)
+            .and_then(|channel| channel.get(architecture));
+        place.unwrap_or(&self.empty).get().is_some()
+    }
+
     /// The answer for a channel and an architecture.
     pub(super) fn answer(&self, channel: &str, architecture: &str) -> &Made {
         let place = self

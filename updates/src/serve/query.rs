@@ -63,26 +63,33 @@ pub(super) fn read(query: &str) -> Result<Asked, BadQuestion> {
         return Err(BadQuestion::TooLong);
     }
     let channel = parameter(query, "channel").ok_or(BadQuestion::Missing("channel"))?;
-    let valid = |c: char| c.is_ascii_digit() || c.is_ascii_lowercase();
-    if channel.is_empty() || !channel.chars().all(|c| valid(c) || c == '-' || c == '.') {
-        return Err(BadQuestion::Invalid {
-            name: "channel",
-            value: channel,
-            pattern: r"^[0-9a-z\-\.]+$",
-        });
-    }
     let architecture = parameter(query, "arch").unwrap_or_else(|| DEFAULT_ARCHITECTURE.to_owned());
-    if architecture.is_empty() || !architecture.chars().all(valid) {
-        return Err(BadQuestion::Invalid {
-            name: "arch",
-            value: architecture,
-            pattern: "^[0-9a-z]+$",
-        });
+    Asked::new(channel, architecture)
+}
+
+impl Asked {
+    /// Of names that can be.
+    pub(super) fn new(channel: String, architecture: String) -> Result<Self, BadQuestion> {
+        let valid = |c: char| c.is_ascii_digit() || c.is_ascii_lowercase();
+        if channel.is_empty() || !channel.chars().all(|c| valid(c) || c == '-' || c == '.') {
+            return Err(BadQuestion::Invalid {
+                name: "channel",
+                value: channel,
+                pattern: r"^[0-9a-z\-\.]+$",
+            });
+        }
+        if architecture.is_empty() || !architecture.chars().all(valid) {
+            return Err(BadQuestion::Invalid {
+                name: "arch",
+                value: architecture,
+                pattern: "^[0-9a-z]+$",
+            });
+        }
+        Ok(Self {
+            channel,
+            architecture,
+        })
     }
-    Ok(Asked {
-        channel,
-        architecture,
-    })
 }
 
 /// The last value of a parameter.

@@ -1,5 +1,6 @@
 //! From a request to its response, without a socket.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,8 +10,9 @@ use serde_json::json;
 
 use super::metrics::Metrics;
 use super::pictures::Form;
-use super::prepared;
-use super::{Served, negotiate, openapi, page, pictures, query};
+use super::{
+    Prepared, Served, feed, negotiate, openapi, page, pictures, prepared, query, signatures, watch,
+};
 use crate::explain::{NoExplanation, Question};
 
 /// A response whose body is whole.
@@ -23,6 +25,8 @@ pub enum Door {
     Main {
         /// What stands before every path; empty or `/api/upgrades_info`.
         prefix: String,
+        /// The folder of release signatures; none if none are served.
+        signatures: Option<PathBuf>,
     },
     /// Liveness, readiness, metrics.
     Status,
@@ -35,6 +39,8 @@ const VARY: &str = "Origin, Access-Control-Request-Method, Access-Control-Reques
 /// What a browser lets a picture do: look as it looks.
 const PICTURE_POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'";
+/// What a follower knows already.
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const PROBLEM: &str = "application/json";
 
 impl Door {
@@ -48,11 +54,12 @@ impl Door {
         let uri = request.uri();
         let mut reply = match self {
             Self::Status => status(request.method(), uri.path(), served, metrics),
-            Self::Main { prefix } => {
+            Self::Main { prefix, signatures } => {
                 let asked = Request {
                     method: request.method(),
                     headers: request.headers(),
                     query: uri.query().unwrap_or_default(),
+                    signatures: signatures.as_deref(),
                 };
                 let mut reply = asked.main(uri.path(), prefix, served, metrics);
                 asked.share(&mut reply);
@@ -75,6 +82,10 @@ fn status(method: &Method, path: &str, served: &Served, metrics: &Metrics) -> Re
     match path {
         "/livez" | "/liveness" => empty(StatusCode::OK),
         "/readyz" | "/readiness" => match served.current() {
+            Ok(_) if served.ends_soon() => {
+                let says = "the service is about to end";
+                told(StatusCode::SERVICE_UNAVAILABLE, "ending", says)
+            }
             Ok(_) => empty(StatusCode::OK),
             Err(reason) => told(StatusCode::SERVICE_UNAVAILABLE, "no_graph", &reason),
         },
@@ -97,6 +108,7 @@ struct Request<'r> {
     method: &'r Method,
     headers: &'r HeaderMap,
     query: &'r str,
+    signatures: Option<&'r Path>,
 }
 
 impl Request<'_> {
@@ -110,9 +122,11 @@ impl Request<'_> {
                 | "/v1/openapi"
                 | "/v1/explain"
                 | "/v1/channels"
+                | "/v1/watch"
+                | "/v1/feed"
                 | "/graph.svg"
                 | "/graph.dot"
-        );
+        ) || path.starts_with(signatures::PATH);
         let page = page::file(path, whole, prefix);
         if !known && page.is_none() {
             return empty(StatusCode::NOT_FOUND);
@@ -135,9 +149,12 @@ impl Request<'_> {
         metrics.asked(path);
         let reply = match (path, Form::of(path)) {
             (_, Some(form)) => self.picture(form, served),
+            ("/graph" | "/v1/graph", _) => self.graph(served),
             ("/v1/explain", _) => self.explain(served),
             ("/v1/channels", _) => channels(served),
-            _ => self.graph(served),
+            ("/v1/watch", _) => self.watch(served),
+            ("/v1/feed", _) => self.feed(served, metrics),
+            (path, _) => self.signature(path),
         };
         match reply {
             Ok(reply) => reply,
@@ -154,13 +171,7 @@ impl Request<'_> {
             "invalid_content_type",
             "invalid Content-Type requested".to_owned(),
         ))?;
-        let asked = query::read(self.query).map_err(|bad| {
-            let (kind, says) = bad.told();
-            (StatusCode::BAD_REQUEST, kind, says)
-        })?;
-        let graph = served
-            .current()
-            .map_err(|reason| (StatusCode::SERVICE_UNAVAILABLE, "no_graph", reason))?;
+        let (asked, graph) = self.asked(served)?;
         let made = graph.answer(&asked.channel, &asked.architecture);
         let gzip = negotiate::gzip(self.text(&header::ACCEPT_ENCODING).as_deref());
         let form = if gzip { &made.gzip } else { &made.plain };
@@ -181,17 +192,10 @@ impl Request<'_> {
 
     /// Why the releases of a channel can or cannot be reached. It is asked by people, so it is made for each of them.
     fn explain(&self, served: &Served) -> Result<Reply, Refusal> {
-        let bad = |bad: query::BadQuestion| {
-            let (kind, says) = bad.told();
-            (StatusCode::BAD_REQUEST, kind, says)
-        };
-        let asked = query::read(self.query).map_err(bad)?;
+        let (asked, graph) = self.asked(served)?;
         let from = query::parameter(self.query, "from")
-            .ok_or_else(|| bad(query::BadQuestion::Missing("from")))?;
+            .ok_or_else(|| bad_question(&query::BadQuestion::Missing("from")))?;
         let to = query::parameter(self.query, "to");
-        let graph = served
-            .current()
-            .map_err(|reason| (StatusCode::SERVICE_UNAVAILABLE, "no_graph", reason))?;
         let explanation = graph.graph().explain(Question {
             channel: &asked.channel,
             architecture: &asked.architecture,
@@ -214,19 +218,58 @@ impl Request<'_> {
 
     /// A picture of a channel. It is asked for by people, so it is made for each of them.
     fn picture(&self, form: Form, served: &Served) -> Result<Reply, Refusal> {
-        let bad = |bad: query::BadQuestion| {
-            let (kind, says) = bad.told();
-            (StatusCode::BAD_REQUEST, kind, says)
-        };
-        let asked = query::read(self.query).map_err(bad)?;
-        let wish = pictures::Wish::read(self.query).map_err(bad)?;
-        let graph = served
-            .current()
-            .map_err(|reason| (StatusCode::SERVICE_UNAVAILABLE, "no_graph", reason))?;
+        let (asked, graph) = self.asked(served)?;
+        let wish = pictures::Wish::read(self.query).map_err(|bad| bad_question(&bad))?;
         let drawn = pictures::draw(graph.graph(), &asked, &wish, form)
             .map_err(|no| (pictures::status(&no), no.reason(), no.to_string()))?;
         let reply = with(StatusCode::OK, form.media_type(), drawn.into());
         Ok(guarded(reply, PICTURE_POLICY))
+    }
+
+    /// What is asked for, and the graph that has it.
+    fn asked(&self, served: &Served) -> Result<(query::Asked, Arc<Prepared>), Refusal> {
+        let asked = query::read(self.query).map_err(|bad| bad_question(&bad))?;
+        let graph = served
+            .current()
+            .map_err(|reason| (StatusCode::SERVICE_UNAVAILABLE, "no_graph", reason))?;
+        Ok((asked, graph))
+    }
+
+    /// The head of a stream of changes; whoever has the connection adds the stream.
+    fn watch(&self, served: &Served) -> Result<Reply, Refusal> {
+        let (asked, _) = self.asked(served)?;
+        let mut reply = with(StatusCode::OK, watch::MEDIA_TYPE, Bytes::new());
+        let no_store = HeaderValue::from_static("no-store");
+        reply.headers_mut().insert(header::CACHE_CONTROL, no_store);
+        if *self.method == Method::GET {
+            reply.extensions_mut().insert(watch::Following {
+                channel: asked.channel,
+                architecture: asked.architecture,
+                known: self.text(&LAST_EVENT_ID).filter(|id| !id.is_empty()),
+            });
+        }
+        Ok(reply)
+    }
+
+    fn feed(&self, served: &Served, metrics: &Metrics) -> Result<Reply, Refusal> {
+        let (asked, _) = self.asked(served)?;
+        let now = metrics.clock().now();
+        let feed = served.with_history(|history| feed::feed(&asked, history, now));
+        Ok(with(StatusCode::OK, feed::MEDIA_TYPE, feed.into()))
+    }
+
+    fn signature(&self, path: &str) -> Result<Reply, Refusal> {
+        let none = || {
+            (
+                StatusCode::NOT_FOUND,
+                "does_not_exist",
+                "no signatures are served here".to_owned(),
+            )
+        };
+        let folder = self.signatures.ok_or_else(none)?;
+        let below = path.strip_prefix(signatures::PATH).unwrap_or_default();
+        let signature = signatures::signature(folder, below)?;
+        Ok(with(StatusCode::OK, signatures::MEDIA_TYPE, signature))
     }
 
     /// Whether the client has this form of the answer already.
@@ -305,6 +348,11 @@ fn guarded(mut reply: Reply, policy: &'static str) -> Reply {
     reply
 }
 
+fn bad_question(bad: &query::BadQuestion) -> Refusal {
+    let (kind, says) = bad.told();
+    (StatusCode::BAD_REQUEST, kind, says)
+}
+
 fn with(status: StatusCode, media_type: &'static str, body: Bytes) -> Reply {
     let mut reply = Response::new(body);
     *reply.status_mut() = status;
@@ -326,7 +374,7 @@ fn not_allowed(methods: &'static str) -> Reply {
     reply
 }
 
-fn told(status: StatusCode, kind: &str, says: &str) -> Reply {
+pub(super) fn told(status: StatusCode, kind: &str, says: &str) -> Reply {
     let body = json!({"kind": kind, "value": says}).to_string();
     with(status, PROBLEM, body.into())
 }

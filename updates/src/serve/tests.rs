@@ -56,15 +56,22 @@ fn graph(versions: &[&str]) -> Graph {
     )
 }
 
-fn serving() -> House {
+fn swap(house: &House, versions: &[&str]) {
+    house
+        .served
+        .swap(graph(versions), house.metrics.clock().now());
+}
+
+pub(super) fn serving() -> House {
     let house = house();
-    house.served.swap(graph(&["4.1.0", "4.1.1"]));
+    swap(&house, &["4.1.0", "4.1.1"]);
     house
 }
 
-fn main_door() -> Door {
+pub(super) fn main_door() -> Door {
     Door::Main {
         prefix: "/api".to_owned(),
+        signatures: None,
     }
 }
 
@@ -96,7 +103,7 @@ fn header<'r>(reply: &'r Reply, name: &str) -> &'r str {
         .map_or("", |value| value.to_str().unwrap())
 }
 
-const GRAPH: &str = "/api/v1/graph?channel=stable-4.1";
+pub(super) const GRAPH: &str = "/api/v1/graph?channel=stable-4.1";
 
 #[test]
 fn before_the_first_graph_both_ports_answer_and_readiness_says_why() {
@@ -138,7 +145,7 @@ fn a_client_that_has_the_answer_is_told_so_and_gets_a_new_one_after_a_swap() {
     assert!(again.body().is_empty());
     assert_eq!(header(&again, "etag"), tag);
 
-    house.served.swap(graph(&["4.1.0", "4.1.1", "4.1.2"]));
+    swap(&house, &["4.1.0", "4.1.1", "4.1.2"]);
     let new = ask(&house, Method::GET, GRAPH, &[("if-none-match", &tag)]);
     assert_eq!(new.status(), 200);
     assert!(text(&new).contains("4.1.2"));
@@ -230,6 +237,24 @@ fn why_is_answered_for_one_version_and_refused_by_name() {
 }
 
 #[test]
+fn every_path_of_the_openapi_document_is_there() {
+    let house = serving();
+    let document: Value = serde_json::from_str(&text(&get(&house, "/api/openapi"))).unwrap();
+
+    let paths = document["paths"].as_object().unwrap();
+    for path in paths.keys() {
+        let asked = path
+            .replace("{of}", "sha256=0")
+            .replace("{name}", "signature-1");
+        let reply = get(&house, &asked);
+        // Who knows the path tells what is not there.
+        let known = reply.status() != 404 || text(&reply).contains("does_not_exist");
+        assert!(known, "{path}: {}", reply.status());
+    }
+    assert!(paths.contains_key("/api/v1/watch"));
+}
+
+#[test]
 fn an_endless_query_is_refused() {
     let house = serving();
 
@@ -263,9 +288,21 @@ fn questions_are_counted_under_the_references_names() {
     }
 }
 
+mod available;
+
 mod files;
+
+mod following;
+
+mod guards;
+
+mod restarts;
+
+mod signatures;
 
 mod sockets;
 
 mod page;
 mod recorded;
+
+mod wire;

@@ -145,7 +145,7 @@ pub fn load_into(files: &Files, house: &House) {
         return;
     }
     let counts = graph.counts();
-    house.served.swap(graph);
+    house.served.swap(graph, house.metrics.clock().now());
     house.metrics.loaded(raw_releases, true);
     info!(
         releases = counts.releases,
@@ -157,7 +157,7 @@ pub fn load_into(files: &Files, house: &House) {
 }
 
 /// An error with its sources, as one sentence.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -9,4 +9,5 @@
 
 mod files;
 
+pub(crate) use files::chain;
 pub use files::{Files, LOOK_EVERY, LoadError, follow, load_into};

@@ -48,7 +48,7 @@ async fn every_answer_is_of_one_graph_while_graphs_swap_and_the_end_is_orderly()
         } else {
             &["4.1.0", "4.1.1"]
         };
-        house.served.swap(graph(versions));
+        swap(&house, versions);
         let (tag, body) = tokio::time::timeout(LONG, answer(&mut stream))
             .await
             .unwrap();
