@@ -1,4 +1,4 @@
-//! When somebody should look: alerts over the controller's metrics.
+//! When somebody should look: alerts over the metrics of the controller and the update service.
 //!
 //! # Guarantees
 //! An alert that means what the reference's means has its name, so that runbooks carry over. Each has a test under
@@ -34,7 +34,7 @@ macro_rules! grew {
 }
 
 /// All alerts.
-const ALERTS: [Alert; 10] = [
+const ALERTS: [Alert; 11] = [
     Alert {
         name: "MCCDrainError",
         expr: "max by (node) (mcc_drain_err) > 0",
@@ -119,6 +119,17 @@ const ALERTS: [Alert; 10] = [
         severity: "warning",
         summary: "The API server does not answer evictions.",
         description: "{{ $value }} evictions failed in 15 minutes for another reason than a budget.",
+    },
+    // The update service's: replicas count the same, so the largest is what each of them says.
+    Alert {
+        name: "UpdateAvailable",
+        expr: "max by (channel, arch, version) (windlass_update_available) > 0",
+        after: "5m",
+        severity: "info",
+        summary: "A cluster may be updated.",
+        description: "{{ $value }} releases of {{ $labels.channel }} for {{ $labels.arch }} are recommended to who has \
+                      {{ $labels.version }}. `windlass updates list --channel {{ $labels.channel }} --arch {{ $labels.arch }} \
+                      --from {{ $labels.version }}` names them.",
     },
 ];
 

@@ -214,8 +214,9 @@ mod tests {
     }
 
     #[test]
-    fn alerts_and_dashboard_ask_only_for_what_the_controller_counts() {
-        let there = scraped();
+    fn alerts_and_dashboard_ask_only_for_what_somebody_counts() {
+        let mut there = scraped();
+        there.insert(updates::serve::available::GAUGE.to_owned());
 
         for query in [alerts::queries(), dashboard::queries()].concat() {
             let names = asked(query);
