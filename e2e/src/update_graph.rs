@@ -1,13 +1,38 @@
 //! The update graph's answers against recorded ones: normalised, as lines with their hashes.
 
+use std::env;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use updates::normal::Normal;
 use updates::{Graph, GraphData, RawGraph, files};
+
+/// Names the folder of the recordings.
+const FOLDER: &str = "WINDLASS_UPDATE_GRAPH";
+/// Where they lie beside a checkout.
+const BESIDE: &str = "../../shared/data/update-graph";
+
+/// The folder of the recordings, which are not part of the repository.
+pub fn recordings() -> PathBuf {
+    env::var_os(FOLDER).map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join(BESIDE),
+        PathBuf::from,
+    )
+}
+
+/// A recording; an error that names what is missing.
+pub fn recorded(name: &str) -> Result<PathBuf> {
+    let path = recordings().join(name);
+    ensure!(
+        path.exists(),
+        "{} is missing: set {FOLDER} to the folder that holds the recordings",
+        path.display()
+    );
+    Ok(path)
+}
 
 /// The architectures that answers are compared for.
 pub const ARCHITECTURES: [&str; 5] = ["amd64", "arm64", "multi", "ppc64le", "s390x"];

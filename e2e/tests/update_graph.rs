@@ -9,46 +9,25 @@
 )]
 
 use std::collections::BTreeSet;
-use std::env;
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
 
-use e2e::update_graph::{ARCHITECTURES, graph, hex, line};
+use e2e::update_graph::{ARCHITECTURES, graph, hex, line, recorded};
 use flate2::read::GzDecoder;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use updates::Graph;
 use updates::normal::Normal;
 
-/// Names the folder of the recordings.
-const FOLDER: &str = "WINDLASS_UPDATE_GRAPH";
-/// Where they lie beside a checkout.
-const BESIDE: &str = "../../shared/data/update-graph";
-
-fn recorded(name: &str) -> PathBuf {
-    let folder = env::var_os(FOLDER).map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join(BESIDE),
-        PathBuf::from,
-    );
-    let path = folder.join(name);
-    assert!(
-        path.exists(),
-        "{} is missing: set {FOLDER} to the folder that holds the recordings",
-        path.display()
-    );
-    path
-}
-
 fn graph_of(year: &str) -> Graph {
     graph(
-        &recorded(&format!("raw-{year}.json.gz")),
-        &recorded(&format!("graph-data-{year}.tar.gz")),
+        &recorded(&format!("raw-{year}.json.gz")).unwrap(),
+        &recorded(&format!("graph-data-{year}.tar.gz")).unwrap(),
     )
     .unwrap()
 }
 
 fn answers() -> Vec<Value> {
-    let file = std::fs::File::open(recorded("answers-2021.jsonl.gz")).unwrap();
+    let file = std::fs::File::open(recorded("answers-2021.jsonl.gz").unwrap()).unwrap();
     let mut text = String::new();
     GzDecoder::new(file).read_to_string(&mut text).unwrap();
     text.lines()

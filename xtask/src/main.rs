@@ -15,7 +15,7 @@ use std::env;
 
 use anyhow::{Context as _, bail};
 
-const USAGE: &str = "usage: cargo xtask test [CHECK...] | tidy | conformance | codegen [--check] | record | control-plane [build|run] | image [--arch amd64,arm64] [--to FOLDER] | bench cluster [--scenario NAME] [-o json]";
+const USAGE: &str = "usage: cargo xtask test [CHECK...] | tidy | conformance | codegen [--check] | record | control-plane [build|run] | image [--arch amd64,arm64] [--to FOLDER] | bench cluster [--scenario NAME] [-o json] | bench updates [--data FOLDER] [-o json]";
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();

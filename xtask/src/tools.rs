@@ -34,6 +34,9 @@ const HELM: (&str, &str) = (
 /// Debian's package with promtool in it.
 const PROMETHEUS: &str = "prometheus";
 
+/// Debian's package of the program that asks an HTTP server over and over.
+const WRK: &str = "wrk";
+
 /// A program built from its sources by `cargo install`, once per version.
 struct Tool {
     name: &'static str,
@@ -125,6 +128,31 @@ pub(crate) fn promtool() -> Result<PathBuf> {
     }
     fs::remove_dir_all(&packages).context(said.clone())?;
     unpacked_promtool(&cache)?.context(said)
+}
+
+/// The wrk binary: the one on the PATH, else Debian's is installed, for it needs a library of its own.
+pub(crate) fn wrk() -> Result<PathBuf> {
+    // Without arguments it tells its usage, and calls that a failure.
+    let there = || Command::new(WRK).output().is_ok();
+    if !there() {
+        let install = || {
+            let mut install = Command::new("apt-get");
+            install.args(["install", "-y", "-qq", "--no-install-recommends", WRK]);
+            // Standard output is the figures' alone.
+            run(install.stdout(std::io::stderr()))
+        };
+        let said = format!("installing wrk: install Debian's package {WRK}");
+        if install().is_err() {
+            let mut update = Command::new("apt-get");
+            update.args(["update", "-qq"]).stdout(std::io::stderr());
+            run(&mut update).context(said.clone())?;
+            install().context(said.clone())?;
+        }
+        if !there() {
+            bail!("{said}; it was installed, and is not on the PATH");
+        }
+    }
+    Ok(PathBuf::from(WRK))
 }
 
 /// The promtool that an earlier check unpacked, of whichever version Debian had.

@@ -23,6 +23,7 @@ pub mod report;
 pub mod requests;
 mod rollout;
 mod stage;
+pub mod updates;
 
 use std::path::PathBuf;
 use std::time::Duration;
