@@ -3,6 +3,7 @@
 //! * [`conformance`]: Windlass's pure rooms against what the reference's own functions answered.
 //! * [`control_plane`]: a real API server with all that belongs to it, on loopback.
 //! * [`machines`]: simulated machines with real daemons, for such an API server.
+//! * [`stored`]: all that such an API server stored, as its watches tell it.
 //! * [`bench`]: how fast a rollout is there, and what it costs.
 //! * [`update_graph`]: answers of the update graph against recorded ones.
 
@@ -10,4 +11,5 @@ pub mod bench;
 pub mod conformance;
 pub mod control_plane;
 pub mod machines;
+pub mod stored;
 pub mod update_graph;

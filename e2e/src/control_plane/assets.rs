@@ -6,6 +6,7 @@
 //!   another cache). Callers at the same time, in many processes, build once: one builds, the others wait for its lock.
 //! * A folder of that name holds every program: it is made under another name and renamed.
 //! * `KUBEBUILDER_ASSETS` names a folder with programs to use instead.
+//! * An API server that says another version than it is ([`api_server_as`]) stands beside them, in a folder of its own.
 //! * Progress goes to standard error, past the capture of a test.
 //!
 //! # Assumes
@@ -155,6 +156,18 @@ impl Assets {
             folder: self.folder.clone(),
         })
     }
+}
+
+/// An API server that says that it is of another version, as in `v1.35.9`; else it is the one of [`Assets::ready`]'s module, so
+/// that building it after that one takes no more than linking it.
+pub fn api_server_as(version: &str) -> Result<PathBuf> {
+    let module = Module {
+        version: version.to_owned(),
+        ..Module::ours()?
+    };
+    let program = Program::ApiServer.name();
+    let folder = module.built(program, &[Program::ApiServer])?;
+    Ok(folder.join(program))
 }
 
 /// The kubectl on the PATH, else one that is built.

@@ -113,6 +113,12 @@ impl Layout {
         format!("https://{address}:{port}")
     }
 
+    /// Where an etcd member serves its clients.
+    pub(super) fn etcd_url(&self, member: usize) -> String {
+        let at = self.members.get(member).unwrap_or(&self.other);
+        format!("http://{at}:{}", self.etcd_port)
+    }
+
     pub(super) fn advertised_as(&self, instance: usize) -> Ipv4Addr {
         let known = self.instances.get(instance);
         known.map_or(self.other, |known| known.advertised_as)
@@ -181,7 +187,7 @@ impl Layout {
     pub(super) fn etcd(&self, assets: &Assets, member: usize) -> Result<Recipe> {
         let name = format!("etcd-{member}");
         let at = self.members.get(member).unwrap_or(&self.other);
-        let clients = format!("http://{at}:{}", self.etcd_port);
+        let clients = self.etcd_url(member);
         let peers = format!("http://{at}:{}", self.peer_port);
         let all: Vec<String> = self
             .members
@@ -205,10 +211,8 @@ impl Layout {
 
     pub(super) fn api_server(&self, assets: &Assets, instance: usize) -> Result<Recipe> {
         let (address, port) = self.listens_at(instance);
-        let etcd: Vec<String> = self
-            .members
-            .iter()
-            .map(|member| format!("http://{member}:{}", self.etcd_port))
+        let etcd: Vec<String> = (0..self.members())
+            .map(|member| self.etcd_url(member))
             .collect();
         let flags = Flags::default()
             .text("etcd-servers", &etcd.join(","))

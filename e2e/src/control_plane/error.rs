@@ -109,6 +109,17 @@ pub enum ControlPlaneError {
         #[source]
         source: Box<kube::Error>,
     },
+    /// etcd did not do as it was told.
+    #[error("asking etcd at {url} for a {what}")]
+    Etcd {
+        /// For what.
+        what: &'static str,
+        /// Which member.
+        url: String,
+        /// What it said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A line of an audit log that is not an event.
     #[error("reading the audit log {}: {line}", path.display())]
     Audit {

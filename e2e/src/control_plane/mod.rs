@@ -32,6 +32,7 @@ mod error;
 mod kubeconfig;
 mod place;
 pub mod processes;
+mod restarting;
 mod tokens;
 
 use std::fs;

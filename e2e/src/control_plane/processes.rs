@@ -86,6 +86,11 @@ impl Process {
         Ok(())
     }
 
+    /// Lets another program be started next time, with the same arguments.
+    pub fn replace_program(&mut self, program: PathBuf) {
+        self.recipe.program = program;
+    }
+
     /// Kills it without warning, and returns when it is gone.
     pub fn kill(&mut self) {
         self.end_by(Signal::KILL);

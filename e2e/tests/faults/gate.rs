@@ -1,16 +1,15 @@
 //! A kubelet that waits for every API server instance.
 //!
 //! Both instances are real: they register themselves in EndpointSlice `default/kubernetes`, and each is asked over TLS under the
-//! name of the service. What is played is that one of them is not upgraded yet: the older version in place of the one that it says.
+//! name of the service. One of them serves an older version, and is upgraded: its process ends, and that of another program takes
+//! its place. (The older program is the same API server with an older version stamped into it.)
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use api::names::{config, install, node};
 use controller::gate::{AskOverNetwork, AskVersion};
 use e2e::control_plane::ControlPlane;
-use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use serde_json::json;
 
@@ -18,20 +17,18 @@ use crate::fleet::{is_settled, note};
 use crate::record::World;
 use crate::stage::{BEHIND, KUBELET, LONG, Stage};
 
-/// What the instance serves until it is upgraded.
+/// What the instance serves until it is upgraded: a minor version that these kubelets already have.
 const OLD: &str = "v1.35.9";
 /// The kubelet that the new config needs: what both instances really serve.
 const NEW: &str = "1.36.3";
 
 /// Asks each instance where it listens instead of where it says, because loopback is refused in an EndpointSlice.
-struct Upgrading {
+struct WhereTheyListen {
     network: AskOverNetwork,
     listens: BTreeMap<String, String>,
-    late: String,
-    upgraded: AtomicBool,
 }
 
-impl Upgrading {
+impl WhereTheyListen {
     async fn of(cluster: &ControlPlane) -> Self {
         let token = cluster.token_of(install::NAMESPACE, install::CONTROLLER, None);
         let credential = token.await.unwrap();
@@ -49,22 +46,14 @@ impl Upgrading {
         Self {
             network: AskOverNetwork::new(network),
             listens: listens.collect(),
-            late: cluster.advertised_as(BEHIND).to_string(),
-            upgraded: AtomicBool::new(false),
         }
-    }
-
-    async fn version(&self, instance: &str) -> Result<String, String> {
-        let host = instance.rsplit_once(':').map_or(instance, |(host, _)| host);
-        let answer = self.network.ask(&self.listens[host]).await?;
-        let old = host == self.late && !self.upgraded.load(Ordering::SeqCst);
-        Ok(if old { OLD.to_owned() } else { answer })
     }
 }
 
-impl AskVersion for Upgrading {
+impl AskVersion for WhereTheyListen {
     fn ask<'a>(&'a self, instance: &'a str) -> BoxFuture<'a, Result<String, String>> {
-        self.version(instance).boxed()
+        let host = instance.rsplit_once(':').map_or(instance, |(host, _)| host);
+        self.network.ask(&self.listens[host])
     }
 }
 
@@ -75,10 +64,11 @@ pub(crate) async fn a_kubelet_waits_until_both_api_servers_serve_its_version(sta
     stage
         .post("/apis/windlass.dev/v1alpha1/rolloutpolicies", policy)
         .await;
-    let ask = Arc::new(Upgrading::of(&stage.installed.cluster).await);
-    let controller = stage
-        .controller_asking("controller-0", Some(ask.clone()))
-        .await;
+    let cluster = &mut stage.installed.cluster;
+    cluster.change_version(BEHIND, Some(OLD)).await.unwrap();
+    let late = cluster.advertised_as(BEHIND).to_string();
+    let ask = Arc::new(WhereTheyListen::of(cluster).await);
+    let controller = stage.controller_asking("controller-0", Some(ask)).await;
 
     let change = stage.needs_kubelet(NEW).await;
     let withheld = |world: &World| {
@@ -97,13 +87,11 @@ pub(crate) async fn a_kubelet_waits_until_both_api_servers_serve_its_version(sta
     for name in stage.nodes {
         assert_eq!(kubelet(&world, name), format!("v{KUBELET}"));
         let told = world.get("machineconfignodes", name)["status"]["conditions"].to_string();
-        assert!(
-            told.contains(&ask.late) && told.contains("1.35.9"),
-            "{told}"
-        );
+        assert!(told.contains(&late) && told.contains("1.35.9"), "{told}");
     }
 
-    ask.upgraded.store(true, Ordering::SeqCst);
+    let cluster = &mut stage.installed.cluster;
+    cluster.change_version(BEHIND, None).await.unwrap();
     let world = stage.over(&change).await;
 
     for name in stage.nodes {

@@ -263,12 +263,7 @@ impl Stage {
 
     /// Kills a process of the control plane and starts it again; what asks meanwhile is not answered.
     pub(crate) async fn restart(&mut self, component: Component) {
-        let process = self.installed.cluster.process(component).unwrap();
-        process.kill();
-        process.start_again().unwrap();
-        for instance in 0..self.installed.cluster.api_servers() {
-            self.installed.cluster.ready(instance).await.unwrap();
-        }
+        self.installed.cluster.restart(component).await.unwrap();
     }
 
     async fn changed(&mut self, metadata: Value, ready: impl FnOnce()) -> Change {
