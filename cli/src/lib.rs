@@ -3,6 +3,7 @@
 //! `main.rs` is `windlass`; `bin/kubectl-windlass.rs` is the same program by the name under which kubectl finds a plugin.
 
 mod assign;
+mod chance;
 mod clock;
 mod cluster;
 mod controller;
@@ -20,6 +21,7 @@ mod rendered;
 mod signals;
 mod uninstall;
 mod update_service;
+mod update_sources;
 mod updates;
 
 use std::process::ExitCode;

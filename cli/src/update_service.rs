@@ -15,7 +15,7 @@ use ::updates::serve::available::Cluster;
 use ::updates::serve::{
     Certificate, Door, Guards, House, Metrics, Rates, Served, serve, serve_guarded,
 };
-use ::updates::source::{Files, follow};
+use ::updates::source::follow;
 use anyhow::{Context as _, Result, ensure};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -24,16 +24,13 @@ use tracing::info;
 use crate::clock;
 use crate::logs::Logs;
 use crate::signals::told_to_end;
+use crate::update_sources;
 
 /// Answers which releases are safe to go to, in the place of the reference's update service.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// Releases and edges: a raw graph, .json or .json.gz; read again when it changes
-    #[arg(long, value_name = "FILE")]
-    raw: PathBuf,
-    /// Channels and blocked edges: a graph-data folder, .tar or .tar.gz; read again when it changes
-    #[arg(long, value_name = "PATH")]
-    graph_data: PathBuf,
+    #[command(flatten)]
+    sources: update_sources::Args,
     /// What stands before every path of the answers
     #[arg(long, default_value = "/api/upgrades_info", value_name = "PREFIX")]
     path_prefix: String,
@@ -80,7 +77,9 @@ pub(crate) fn run(args: Args) -> Result<()> {
 
 async fn answer(args: Args) -> Result<()> {
     let end = told_to_end()?;
-    let metrics = Metrics::new(clock::of_the_machine()).telling_of(args.tell_of.clone());
+    let clock = clock::of_the_machine();
+    let sources = args.sources.sources(&clock)?;
+    let metrics = Metrics::new(clock).telling_of(args.tell_of.clone());
     let house = House {
         served: Arc::new(Served::waiting("the sources have not been loaded yet")),
         metrics: Arc::new(metrics),
@@ -99,11 +98,7 @@ async fn answer(args: Args) -> Result<()> {
         .clone()
         .map(|certificate| tokio::spawn(certificate.follow(Arc::clone(&house.metrics))));
     let main = tokio::spawn(serve_guarded(main, door, house.clone(), guards, ended));
-    let files = Files {
-        raw: args.raw,
-        graph_data: args.graph_data,
-    };
-    let following = tokio::spawn(follow(files, house.clone()));
+    let following = tokio::spawn(follow(sources, house.clone()));
     end.await;
     house.served.end_soon();
     info!(seconds = args.end_after, "told to end");

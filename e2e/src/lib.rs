@@ -2,6 +2,7 @@
 //!
 //! * [`conformance`]: Windlass's pure rooms against what the reference's own functions answered.
 //! * [`control_plane`]: a real API server with all that belongs to it, on loopback.
+//! * [`registry`]: a real registry on loopback, and what fills it.
 //! * [`machines`]: simulated machines with real daemons, for such an API server.
 //! * [`stored`]: all that such an API server stored, as its watches tell it.
 //! * [`bench`]: how fast a rollout is there, and what it costs.
@@ -10,6 +11,8 @@
 pub mod bench;
 pub mod conformance;
 pub mod control_plane;
+mod go_module;
 pub mod machines;
+pub mod registry;
 pub mod stored;
 pub mod update_graph;

@@ -70,6 +70,15 @@ pub enum Aside {
         /// How it is known.
         says: String,
     },
+    /// An image of a registry cannot be read.
+    Image {
+        /// The image, by its tag.
+        image: String,
+        /// Why, as a word.
+        reason: &'static str,
+        /// Why.
+        says: String,
+    },
     /// A conditional edge that came with the raw graph leads from or to a release that is not there.
     ConditionalToNowhere {
         /// Where it starts.
@@ -92,6 +101,7 @@ impl Aside {
             Self::Instruction { .. } => "Instruction",
             Self::NotVerified { .. } => "NotVerified",
             Self::ConditionalToNowhere { .. } => "ConditionalToNowhere",
+            Self::Image { reason, .. } => reason,
         }
     }
 
@@ -104,7 +114,9 @@ impl Aside {
             | Self::NotVerified { version, .. }
             | Self::Instruction { version, .. } => Some(version),
             Self::ClosesCircle { to, .. } | Self::ConditionalToNowhere { to, .. } => Some(to),
-            Self::UnreadableRelease { .. } | Self::UnreadableEdge { .. } => None,
+            Self::UnreadableRelease { .. } | Self::UnreadableEdge { .. } | Self::Image { .. } => {
+                None
+            }
         }
     }
 }
@@ -146,6 +158,7 @@ impl fmt::Display for Aside {
             Self::NotVerified { version, says, .. } => {
                 write!(f, "release {version} is not verified: {says}")
             }
+            Self::Image { image, says, .. } => write!(f, "the image {image}: {says}"),
             Self::ConditionalToNowhere { from, to } => write!(
                 f,
                 "the conditional edge from {from} to {to}: one of them is not in the graph"

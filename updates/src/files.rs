@@ -202,7 +202,7 @@ impl Gathered<'_> {
 }
 
 /// The name within graph data: archives of a whole repository put everything into one more folder.
-fn inner_name(path: &Path) -> Option<String> {
+pub(crate) fn inner_name(path: &Path) -> Option<String> {
     let parts: Vec<&str> = path
         .components()
         .filter_map(|part| match part {

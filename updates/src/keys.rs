@@ -7,6 +7,8 @@ const PREFIX: &str = "io.openshift.upgrades.graph.";
 pub const CHANNELS: &str = "io.openshift.upgrades.graph.release.channels";
 /// Architectures that the release is for, separated by commas. Left out of answers.
 pub const ARCHITECTURE: &str = "io.openshift.upgrades.graph.release.arch";
+/// The manifest by which the release was found, as its digest.
+pub const MANIFEST: &str = "io.openshift.upgrades.graph.release.manifestref";
 /// `true` takes the release out of the graph.
 pub const REMOVE: &str = "io.openshift.upgrades.graph.release.remove";
 /// Releases from which there is an edge to this one.

@@ -16,7 +16,7 @@
 //! | reading files, folders and archives | [`files`] | files |
 //! | how long to wait for who does not answer | [`patience`] | never |
 //! | a client of container registries | [`registry`] | connections |
-//! | where graphs come from | [`source`] | files |
+//! | where graphs come from | [`source`] | files, connections |
 //! | the update service | [`serve`] | sockets that it is handed |
 //!
 //! The modules that touch nothing take bytes and values and give values: no I/O, no clock, no chance, no environment

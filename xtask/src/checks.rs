@@ -10,13 +10,14 @@ use crate::{codegen, conformance, deploy, image, tidy, tools};
 /// One named check.
 type Check = (&'static str, fn() -> Result<()>);
 
-const CHECKS: [Check; 12] = [
+const CHECKS: [Check; 13] = [
     ("format", format),
     ("tidy", || tidy::run(tools::root())),
     ("generated files", generated),
     ("licences and duplicates", deny),
     ("lints", lints),
     ("control plane", || control_plane(&[])),
+    ("registry", registry),
     ("tests", tests),
     ("conformance", || conformance::run(tools::root())),
     ("swarm", swarm),
@@ -110,6 +111,12 @@ pub(crate) fn control_plane(arguments: &[String]) -> Result<()> {
         command.arg("build");
     }
     tools::run(command.args(arguments))
+}
+
+/// Builds the real registry that tests start, for the same reason.
+fn registry() -> Result<()> {
+    let arguments = ["run", "--quiet", "--package", "e2e", "--bin", "registry"];
+    tools::run(cargo(&arguments).args(["--", "build"]))
 }
 
 fn tests() -> Result<()> {

@@ -68,7 +68,8 @@ impl fmt::Debug for Authority {
 }
 
 impl Authority {
-    pub(super) fn new(name: &str) -> Result<Self> {
+    /// A new one of this name.
+    pub(crate) fn new(name: &str) -> Result<Self> {
         let made = || {
             let mut params = CertificateParams::default();
             params.distinguished_name = named(name);

@@ -63,8 +63,6 @@ pub enum Why {
     NotUnderstood(String),
     /// It leads elsewhere too often, or to where nothing is asked.
     Redirected(String),
-    /// Ours: what was to be sent could not be read.
-    Unsent(String),
 }
 
 impl RegistryError {
@@ -94,7 +92,6 @@ impl Why {
             Self::BrokenOff(_) => "BrokenOff",
             Self::NotUnderstood(_) => "NotUnderstood",
             Self::Redirected(_) => "Redirected",
-            Self::Unsent(_) => "Unsent",
         }
     }
 
@@ -113,8 +110,7 @@ impl Why {
             | Self::WrongDigest { .. }
             | Self::TooLarge { .. }
             | Self::NotUnderstood(_)
-            | Self::Redirected(_)
-            | Self::Unsent(_) => false,
+            | Self::Redirected(_) => false,
         }
     }
 
@@ -168,7 +164,6 @@ impl fmt::Display for Why {
             Self::BrokenOff(says) => write!(f, "the connection broke off: {says}"),
             Self::NotUnderstood(says) => write!(f, "what came is not what it should be: {says}"),
             Self::Redirected(says) => write!(f, "it leads elsewhere: {says}"),
-            Self::Unsent(says) => write!(f, "what was to be sent cannot be read: {says}"),
         }
     }
 }

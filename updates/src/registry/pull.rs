@@ -57,7 +57,7 @@ impl Registry {
         let attempt = "listing the tags of";
         // All pages are of one registry: two mirrors need not agree.
         let all = self
-            .anywhere(attempt, repository, repository, |at| async move {
+            .first(attempt, repository, repository, |at| async move {
                 let path = format!("/v2/{}/tags/list?n={TAGS_A_PAGE}", at.path());
                 let mut next = Some(self.0.transport.uri(at.registry(), &path).await?);
                 let mut names: Vec<String> = Vec::new();

@@ -75,7 +75,11 @@ impl Inner {
     }
 
     /// Tries until it is answered, or refused for good, or often enough.
-    pub(super) async fn patiently<T, F, R>(&self, on: &dyn fmt::Display, tries: F) -> Result<T, Why>
+    pub(super) async fn patiently<T, F, R>(
+        &self,
+        on: &(dyn fmt::Display + Sync),
+        tries: F,
+    ) -> Result<T, Why>
     where
         F: Fn() -> R,
         R: Future<Output = Result<T, Why>>,
@@ -107,12 +111,30 @@ impl Inner {
 }
 
 impl Registry {
-    /// Asks the mirrors of a repository in their order, and itself at last.
+    /// Asks the mirrors of a repository in their order, and itself at last; each with patience.
     pub(super) async fn anywhere<T, F, R>(
         &self,
         attempt: &'static str,
         repository: &Repository,
-        on: &dyn fmt::Display,
+        on: &(dyn fmt::Display + Sync),
+        ask: F,
+    ) -> Result<T, RegistryError>
+    where
+        F: Fn(Repository) -> R,
+        R: Future<Output = Result<T, Why>>,
+    {
+        let ask = &ask;
+        let patiently =
+            |at: Repository| async move { self.0.patiently(on, || ask(at.clone())).await };
+        self.first(attempt, repository, on, patiently).await
+    }
+
+    /// As [`Self::anywhere`], for what has patience itself.
+    pub(super) async fn first<T, F, R>(
+        &self,
+        attempt: &'static str,
+        repository: &Repository,
+        on: &(dyn fmt::Display + Sync),
         ask: F,
     ) -> Result<T, RegistryError>
     where
@@ -121,7 +143,7 @@ impl Registry {
     {
         let mut refused: Option<RegistryError> = None;
         for at in self.0.mirrors.of(repository) {
-            match self.0.patiently(on, || ask(at.clone())).await {
+            match Box::pin(ask(at.clone())).await {
                 Ok(answer) => return Ok(answer),
                 Err(why) => {
                     let place = if at == *repository {

@@ -375,28 +375,33 @@ fn failed(error: &hyper_util::client::legacy::Error) -> Why {
 
 /// Whether the other side did not answer as one that speaks TLS does.
 fn is_no_tls(error: &(dyn Error + 'static)) -> bool {
+    let ended = |error: &io::Error| {
+        matches!(
+            error.kind(),
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset
+        )
+    };
     matches!(tls_error(error), Some(rustls::Error::InvalidMessage(_)))
-        || links(error).any(|link| {
-            link.downcast_ref::<io::Error>().is_some_and(|error| {
-                matches!(
-                    error.kind(),
-                    io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset
-                )
-            })
-        })
+        || links(error).any(|link| link.downcast_ref().is_some_and(ended))
 }
 
 fn tls_error<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
-    links(error).find_map(|link| {
-        let wrapped = link
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref);
-        link.downcast_ref().or_else(|| wrapped?.downcast_ref())
-    })
+    links(error).find_map(|link| link.downcast_ref())
 }
 
 fn links<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |link| (*link).source())
+    // What an I/O error wraps is not among its sources.
+    let next = |link: &&'e (dyn Error + 'static)| {
+        let link = *link;
+        let wrapped = link
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
+        match wrapped {
+            Some(wrapped) => Some(wrapped as &(dyn Error + 'static)),
+            None => link.source(),
+        }
+    };
+    std::iter::successors(Some(error), next)
 }
 
 #[cfg(test)]

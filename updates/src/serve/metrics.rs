@@ -3,6 +3,7 @@
 //! Labels are bounded: paths are those that are served, reasons are words of this program.
 
 use std::fmt;
+use std::sync::Arc;
 
 use api::clock::Clock;
 use http::StatusCode;
@@ -16,6 +17,7 @@ use prometheus_client::registry::Registry;
 
 use super::Served;
 use super::available::{Available, Cluster};
+use crate::source::health::{Collected, Health};
 
 /// The media type of the text.
 pub(super) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -60,6 +62,7 @@ pub struct Metrics {
     limited: Counter,
     certificate_errors: Counter,
     available: Available,
+    health: Arc<Health>,
 }
 
 impl Metrics {
@@ -67,6 +70,7 @@ impl Metrics {
     pub fn new(clock: Clock) -> Self {
         let mut metrics = Self {
             registry: Registry::default(),
+            health: Arc::new(Health::new(clock.clone())),
             clock,
             asked: Family::default(),
             refused: Family::default(),
@@ -149,6 +153,12 @@ impl Metrics {
             })
             .set(1);
         r.register("cincinnati_pe_build_info", "The program", build);
+        r.register_collector(Box::new(Collected(self.health.clone())));
+    }
+
+    /// How the sources are.
+    pub fn health(&self) -> &Health {
+        &self.health
     }
 
     /// What is told of clients that stay, and of those that are limited.

@@ -97,6 +97,10 @@ fn status(method: &Method, path: &str, served: &Served, metrics: &Metrics) -> Re
                 &format!("the metrics cannot be written: {error}"),
             ),
         },
+        "/status" => {
+            let told = metrics.health().json().to_string();
+            with(StatusCode::OK, PROBLEM, told.into())
+        }
         _ => empty(StatusCode::NOT_FOUND),
     }
 }

@@ -1,26 +1,24 @@
 //! A raw graph file, and graph data in files.
 //!
 //! # Guarantees
-//! A change of the files is noticed within [`LOOK_EVERY`] and loaded without a restart. A load that fails, or holds edges
-//! back, leaves the last good graph in its place; the reason is logged once, and counted.
+//! A look reads names, sizes and times, nothing else. A load that fails, or holds edges back, leaves the last good graph in
+//! its place; the reason is logged, and counted.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tokio::task::spawn_blocking;
 use tracing::{error, info, warn};
 
 use crate::data::Unusable;
 use crate::files::{self, Unreadable};
 use crate::graph::may_take_over;
 use crate::raw::NotAGraph;
+use crate::registry::error::chain;
 use crate::serve::House;
 use crate::{Graph, GraphData, RawGraph};
 
-/// How often the files are looked at: a person who replaced them waits no longer than a breath. A look reads names and
-/// times, nothing else.
+/// How often the files are looked at: a person who replaced them waits no longer than a breath.
 pub const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// What is set aside is logged so far; all of it is counted.
 const LOGGED_MAX: usize = 20;
@@ -56,42 +54,62 @@ pub enum LoadError {
         /// Why.
         source: Unusable,
     },
+    /// The same, from an image.
+    #[error("the graph data of the image")]
+    Image {
+        /// Why.
+        source: Unusable,
+    },
+}
+
+/// The raw graph of a file.
+pub(super) fn raw_of(path: &Path) -> Result<RawGraph, LoadError> {
+    let bytes = files::raw_graph(path)?;
+    RawGraph::read(&bytes).map_err(|source| LoadError::Raw {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// The graph data of a folder or archive.
+pub(super) fn data_of(path: &Path) -> Result<GraphData, LoadError> {
+    let tree = files::graph_data(path)?;
+    GraphData::read(&tree).map_err(|source| LoadError::Data {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 impl Files {
     /// Loads them: the graph, and how many raw releases there were.
     pub fn load(&self) -> Result<(Graph, usize), LoadError> {
-        let bytes = files::raw_graph(&self.raw)?;
-        let raw = RawGraph::read(&bytes).map_err(|source| LoadError::Raw {
-            path: self.raw.clone(),
-            source,
-        })?;
-        drop(bytes);
-        let tree = files::graph_data(&self.graph_data)?;
-        let data = GraphData::read(&tree).map_err(|source| LoadError::Data {
-            path: self.graph_data.clone(),
-            source,
-        })?;
+        let raw = raw_of(&self.raw)?;
+        let data = data_of(&self.graph_data)?;
         let releases = raw.releases.len();
         Ok((Graph::build(raw, data), releases))
     }
+}
 
-    /// What changes when they do: names, sizes and times of all files that are read.
-    fn looks(&self) -> Look {
-        let mut look = vec![of_file(&self.raw), of_file(&self.graph_data)];
-        for folder in ["", "raw", "channels", "blocked-edges"] {
-            let Ok(entries) = fs::read_dir(self.graph_data.join(folder)) else {
-                continue;
-            };
-            look.extend(entries.flatten().map(|entry| of_file(&entry.path())));
-        }
-        look.sort();
-        look
+/// What changes when a file does.
+pub(super) fn looks_of_raw(path: &Path) -> Look {
+    vec![of_file(path)]
+}
+
+/// What changes when a folder or archive does: names, sizes and times of all files that are read.
+pub(super) fn looks_of_data(path: &Path) -> Look {
+    let mut look = vec![of_file(path)];
+    for folder in ["", "raw", "channels", "blocked-edges"] {
+        let Ok(entries) = fs::read_dir(path.join(folder)) else {
+            continue;
+        };
+        look.extend(entries.flatten().map(|entry| of_file(&entry.path())));
     }
+    look.sort();
+    look
 }
 
 /// Names, sizes and times.
-type Look = Vec<(PathBuf, Option<(u64, SystemTime)>)>;
+pub(super) type Look = Vec<(PathBuf, Option<(u64, SystemTime)>)>;
 
 fn of_file(path: &Path) -> (PathBuf, Option<(u64, SystemTime)>) {
     let metadata = fs::metadata(path).ok();
@@ -99,27 +117,14 @@ fn of_file(path: &Path) -> (PathBuf, Option<(u64, SystemTime)>) {
     (path.to_owned(), seen)
 }
 
-/// Loads the files, and again whenever they change, for as long as it is polled.
-pub async fn follow(files: Files, house: House) {
-    let files = Arc::new(files);
-    let mut seen: Option<Look> = None;
-    loop {
-        let looking = files.clone();
-        let look = spawn_blocking(move || looking.looks()).await.ok();
-        if look.is_none() || look != seen {
-            let (files, house) = (files.clone(), house.clone());
-            if let Err(error) = spawn_blocking(move || load_into(&files, &house)).await {
-                error!(%error, "loading the update graph ended early");
-            }
-            seen = look;
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
-}
-
 /// Loads the files once, and lets the graph take over if it may.
 pub fn load_into(files: &Files, house: &House) {
-    let (graph, raw_releases) = match files.load() {
+    build_into(|| files.load(), house);
+}
+
+/// Makes a graph, of so many raw releases, and lets it take over if it may.
+pub(super) fn build_into(make: impl FnOnce() -> Result<(Graph, usize), LoadError>, house: &House) {
+    let (graph, raw_releases) = match make() {
         Ok(loaded) => loaded,
         Err(failure) => {
             let reason = chain(&failure);
@@ -154,16 +159,4 @@ pub fn load_into(files: &Files, house: &House) {
         blocked = counts.blocked,
         "a new update graph is served"
     );
-}
-
-/// An error with its sources, as one sentence.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
