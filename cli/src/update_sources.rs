@@ -59,6 +59,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ARCH", requires = "upstream",
         default_values = ["amd64", "arm64", "multi", "ppc64le", "s390x"])]
     upstream_arch: Vec<String>,
+    /// Sets releases aside that raw/verification.json of graph data does not call verified
+    #[arg(long)]
+    require_signature: bool,
     /// Credentials of registries: a docker config, or an OpenShift pull secret
     #[arg(long, value_name = "FILE")]
     registry_auth: Option<PathBuf>,
@@ -120,6 +123,7 @@ impl Args {
             every: self.ask_every,
             first_wait: FIRST_WAIT,
             chance,
+            require_signatures: self.require_signature,
         })
     }
 

@@ -19,7 +19,7 @@ use crate::serve::House;
 use crate::{Graph, GraphData, RawGraph};
 
 /// How often the files are looked at: a person who replaced them waits no longer than a breath.
-pub const LOOK_EVERY: Duration = Duration::from_secs(2);
+pub const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// What is set aside is logged so far; all of it is counted.
 const LOGGED_MAX: usize = 20;
 

@@ -70,6 +70,8 @@ pub struct Sources {
     pub first_wait: Duration,
     /// Spreads the waits after failures.
     pub chance: Chance,
+    /// Whether releases that graph data does not call verified are set aside.
+    pub require_signatures: bool,
 }
 
 /// What releases came as, which is kept in the smallest form that it has.
@@ -243,7 +245,7 @@ pub async fn follow(sources: Sources, house: House) {
             let news = is_news(&data_came, now, DataNow::is);
             Ok((news, sources.data.digest()))
         }),
-        build(raw, data, &house),
+        build(raw, data, sources.require_signatures, &house),
     );
 }
 
@@ -312,6 +314,7 @@ fn is_news<T>(came: &watch::Sender<Option<T>>, now: T, is: impl Fn(&T, &T) -> bo
 async fn build(
     mut raw: watch::Receiver<Option<RawNow>>,
     mut data: watch::Receiver<Option<DataNow>>,
+    signed: bool,
     house: &House,
 ) {
     loop {
@@ -321,7 +324,8 @@ async fn build(
         );
         if let (Some(raw), Some(data)) = both {
             let house = house.clone();
-            let built = spawn_blocking(move || build_into(|| made(&raw, &data), &house)).await;
+            let built =
+                spawn_blocking(move || build_into(|| made(&raw, &data, signed), &house)).await;
             if let Err(error) = built {
                 error!(%error, "making the update graph ended early");
             }
@@ -337,10 +341,13 @@ async fn build(
     }
 }
 
-fn made(raw: &RawNow, data: &DataNow) -> Result<(Graph, usize), LoadError> {
+fn made(raw: &RawNow, data: &DataNow, signed: bool) -> Result<(Graph, usize), LoadError> {
     let told_channels = matches!(raw, RawNow::Graph(_));
     let mut raw = raw.raw()?;
-    let data = data.read()?;
+    let mut data = data.read()?;
+    if signed {
+        data.require_signatures();
+    }
     let releases = raw.releases.len();
     if told_channels {
         forget_channels(&mut raw, &data);
@@ -366,6 +373,7 @@ fn forget_channels(raw: &mut RawGraph, data: &GraphData) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aside::Aside;
     use crate::data::Channel;
     use crate::raw::RawRelease;
 
@@ -401,6 +409,26 @@ mod tests {
         let answer = graph.answer("stable-4.16", "amd64");
         assert_eq!(answer.releases.len(), 1);
         assert_eq!(graph.answer("fast-4.16", "amd64").releases.len(), 1);
+    }
+
+    #[test]
+    fn where_signatures_are_required_a_release_without_a_result_is_set_aside() {
+        let release = RawRelease {
+            version: "4.16.3+amd64".to_owned(),
+            payload: Some("registry.example.com/releases@sha256:0".to_owned()),
+            ..RawRelease::default()
+        };
+        let raw = RawNow::Graph(Arc::new(RawGraph {
+            releases: vec![release],
+            ..RawGraph::default()
+        }));
+
+        let (open, _) = made(&raw, &DataNow::None, false).unwrap();
+        let (strict, _) = made(&raw, &DataNow::None, true).unwrap();
+
+        assert_eq!(open.aside(), []);
+        let reasons: Vec<&str> = strict.aside().iter().map(Aside::reason).collect();
+        assert_eq!(reasons, ["NotVerified"]);
     }
 
     #[test]
