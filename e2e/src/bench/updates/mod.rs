@@ -6,6 +6,8 @@
 //! first answer that it is ready. Memory is what the kernel counts for the process: the peak when it is ready, what is resident
 //! after all questions. Processor time is the service's own, all threads together, by the answers that were given.
 //!
+//! A scan is measured on a real registry with 600 releases, by the requests that the client counts.
+//!
 //! While graphs swap, the raw graph's file is replaced each second by one that differs in one edge, so that answers differ too.
 //!
 //! # Assumes
@@ -15,6 +17,7 @@
 //! Whether answers are right: the recordings, in `e2e/tests/update_graph.rs`.
 
 mod load;
+pub mod scan;
 mod service;
 mod swaps;
 
@@ -25,6 +28,7 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 use load::Load;
+use scan::{Cost, Scan};
 use service::Service;
 
 /// Connections that stay, at a time.
@@ -60,6 +64,8 @@ pub struct Figures {
     pub serve: Vec<Served>,
     /// While graphs swap.
     pub while_swapping: Swapping,
+    /// What a scan of a registry costs.
+    pub scan: Scan,
 }
 
 /// What one number of connections got.
@@ -111,6 +117,12 @@ pub fn run(bench: &Bench) -> Result<Figures> {
         rss_mib,
         serve,
         while_swapping: while_swapping(&load, &mut service, &swapped, place.path())?,
+        scan: {
+            // It costs memory and time that are not the scan's.
+            drop(service);
+            let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
+            runtime.block_on(scan::run())?
+        },
     })
 }
 
@@ -173,6 +185,7 @@ pub fn text(figures: &Figures) -> String {
         rss_mib,
         serve,
         while_swapping: swapping,
+        scan,
     } = figures;
     let mut lines = vec![
         format!("files to ready: {build_seconds:.2} s, at most {build_peak_mib:.0} MiB"),
@@ -184,7 +197,24 @@ pub fn text(figures: &Figures) -> String {
         swapping.swaps_per_second, swapping.peak_mib, swapping.rss_mib
     ));
     lines.extend(swapping.serve.iter().map(line));
+    lines.push(format!(
+        "a registry with {} releases and {} other images:",
+        scan.releases, scan.others
+    ));
+    let scans = [
+        ("first scan", &scan.cold),
+        ("scan with nothing new", &scan.again),
+        ("scan with one new tag", &scan.one_new),
+    ];
+    lines.extend(scans.map(|(what, cost)| scan_line(what, cost)));
     lines.join("\n")
+}
+
+fn scan_line(what: &str, cost: &Cost) -> String {
+    format!(
+        "  {what}: {:.2} s; {} pages of tags, {} manifests, {} that were the same, {} blobs of {:.1} MiB",
+        cost.seconds, cost.tag_pages, cost.manifests, cost.unchanged, cost.blobs, cost.blob_mib
+    )
 }
 
 fn line(served: &Served) -> String {
