@@ -6,16 +6,16 @@ use k8s_openapi::api::core::v1::Node;
 use kube::Client;
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Value, json};
-use simulation::server::ApiServer;
-use simulation::server::observe::{Changes, Observer};
 use std::time::Duration;
+
+use crate::server::Server;
 
 /// How a played daemon behaves.
 #[derive(Clone, Copy)]
 pub(crate) struct Habits {
     /// It asks for a drain before it applies.
     pub(crate) drains: bool,
-    /// How long it works on a config.
+    /// How long it works on a config; on a real server it takes a moment.
     pub(crate) works: Duration,
     /// The config restarts its kubelet, which renews its Lease at once and is not Ready for so long; none: it stays Ready.
     pub(crate) restarts_kubelet: Option<Duration>,
@@ -31,13 +31,12 @@ impl Default for Habits {
     }
 }
 
-pub(crate) async fn play(server: ApiServer, name: String, habits: Habits) {
+pub(crate) async fn play(server: Server, name: String, habits: Habits) {
     let client = server.client(&format!("daemon-{name}"));
-    let mut daemon = Played {
+    let daemon = Played {
         api: Api::all(client.clone()),
         client,
-        seen: server.observer(),
-        changes: server.observer().subscribe(&["nodes"]),
+        server: server.clone(),
         name,
     };
     loop {
@@ -68,7 +67,7 @@ pub(crate) async fn play(server: ApiServer, name: String, habits: Habits) {
                 continue;
             }
         }
-        tokio::time::sleep(habits.works).await;
+        server.takes(habits.works).await;
         let now = server.clock().now().to_string();
         let mut done = json!({
             contract::STATE: "Done", contract::CURRENT_CONFIG: desired, ours::ACTED_INTENT: intent,
@@ -85,8 +84,12 @@ pub(crate) async fn play(server: ApiServer, name: String, habits: Habits) {
             daemon.renew(&now).await;
             tokio::time::sleep(not_ready).await;
         }
-        let now = server.clock().now().to_string();
-        daemon.beat("True", &now).await;
+        let now = server.clock().now();
+        daemon.beat("True", &now.to_string()).await;
+        if server.is_real() {
+            // A condition tells whole seconds there, which may be those of the report; a Lease tells more.
+            daemon.renew(&format!("{now:.6}")).await;
+        }
     }
 }
 
@@ -96,21 +99,14 @@ const LEASE_RENEWAL: Duration = Duration::from_secs(1);
 struct Played {
     client: Client,
     api: Api<Node>,
-    seen: Observer,
-    changes: Changes,
+    server: Server,
     name: String,
 }
 
 impl Played {
     /// Waits until its Node is so.
-    async fn until(&mut self, is_so: impl Fn(&Value) -> bool) -> Value {
-        loop {
-            let node = self.seen.get("nodes", "", &self.name);
-            if let Some(node) = node.filter(|node| is_so(node)) {
-                return (*node).clone();
-            }
-            self.changes.next().await.unwrap();
-        }
+    async fn until(&self, is_so: impl Fn(&Value) -> bool) -> Value {
+        self.server.node_until(&self.name, is_so).await
     }
 
     async fn say(&self, annotations: Value) {

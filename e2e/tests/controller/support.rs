@@ -1,59 +1,43 @@
-//! A cluster in memory with the unmodified controller, and what people and kubelets do to it.
+//! A cluster with the unmodified controller, and what people and kubelets do to it.
 
 use crate::played::{Habits, play};
-use controller::gate::AskVersion;
+use crate::real::{self, PATIENCE, Stage};
+use crate::server::{Place, Server};
 use controller::metrics::Metrics;
 use controller::{Config, Parts};
-use futures::future::BoxFuture;
-use jiff::Timestamp;
+use jiff::SignedDuration;
 use kube::api::{
     Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams,
 };
 use serde_json::{Value, json};
-use simulation::clock::starting_at;
-use simulation::server::{ApiServer, Attempt, Fate, Faults, Instance, Options, Outcome};
+use simulation::server::{Attempt, Fate, Faults, Outcome};
 use std::fmt::Write as _;
-use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
-/// The instance of the API server that the controller asks for its version.
-const INSTANCE: &str = "198.18.0.1";
-
-/// A cluster and its controller.
+/// A cluster and its controller. Dropping it ends whatever runs in it.
 pub(crate) struct Cluster {
-    pub(crate) server: ApiServer,
+    pub(crate) server: Server,
     pub(crate) config: Config,
     controller: Option<JoinHandle<()>>,
     daemons: Vec<JoinHandle<()>>,
 }
 
-/// A cluster whose definitions are installed, without a controller.
-pub(crate) async fn cluster() -> Cluster {
-    let start: Timestamp = "2026-11-24T08:00:00Z".parse().unwrap();
-    let server = ApiServer::new(starting_at(start), Options::default());
-    server.set_instance(
-        INSTANCE,
-        Instance {
-            version: "v1.34.1".to_owned(),
-            answers: true,
-        },
-    );
+/// An empty cluster whose definitions are installed, without a controller.
+pub(crate) async fn cluster(place: &Place) -> Cluster {
+    let server = place.server().await;
+    let config = config(&server);
     let cluster = Cluster {
         server,
-        config: Config {
-            approve_first: true,
-            ..Config::default()
-        },
+        config,
         controller: None,
         daemons: Vec::new(),
     };
-    for definition in api::crds() {
-        let mut definition = serde_json::to_value(definition).unwrap();
-        definition["apiVersion"] = json!("apiextensions.k8s.io/v1");
-        definition["kind"] = json!("CustomResourceDefinition");
-        definition["metadata"]["labels"]["windlass.dev/owner"] = json!("windlass");
+    if cluster.server.is_real() {
+        return cluster;
+    }
+    for definition in real::definitions() {
         cluster.create(definition).await;
     }
     cluster
@@ -65,6 +49,30 @@ pub(crate) async fn cluster() -> Cluster {
     cluster
 }
 
+/// How the controller is set. On the real server nobody waits longer than has to be for what a story is not about.
+fn config(server: &Server) -> Config {
+    let mut config = Config {
+        approve_first: true,
+        ..Config::default()
+    };
+    if server.is_real() {
+        config.instances.balancer_counts = true;
+        config.quiet.period = SignedDuration::from_millis(50);
+        config.lease.duration = SignedDuration::from_secs(3);
+        config.lease.renew_deadline = SignedDuration::from_secs(2);
+        config.lease.retry_period = SignedDuration::from_millis(500);
+    }
+    config
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for task in self.controller.iter().chain(&self.daemons) {
+            task.abort();
+        }
+    }
+}
+
 impl Cluster {
     /// What a controller of this name is made of.
     pub(crate) fn parts(&self, identity: &str) -> Parts {
@@ -73,10 +81,8 @@ impl Cluster {
         Parts {
             client: self.server.client(identity),
             config,
-            clock: self.server.clock().clone(),
-            ask: Arc::new(AskInMemory {
-                server: self.server.clone(),
-            }),
+            clock: self.server.clock(),
+            ask: self.server.asks(identity),
             metrics: Arc::new(Metrics::default()),
         }
     }
@@ -123,6 +129,7 @@ impl Cluster {
             .create(&PostParams::default(), &parsed(&object))
             .await;
         created.unwrap_or_else(|error| panic!("creating {name}: {error}"));
+        self.wrote(&object).await;
     }
 
     /// Merges into an object, or into its status.
@@ -137,6 +144,7 @@ impl Cluster {
             None => api.patch(&name, &params, &Patch::Merge(&object)).await,
         };
         merged.unwrap_or_else(|error| panic!("merging {name}: {error}"));
+        self.wrote(&object).await;
     }
 
     /// Deletes an object.
@@ -147,6 +155,17 @@ impl Cluster {
             .delete(&name, &DeleteParams::default())
             .await;
         deleted.unwrap_or_else(|error| panic!("deleting {name}: {error}"));
+        self.wrote(&object).await;
+        if let Server::Real(stage) = &self.server {
+            stage.collect(&object).await;
+        }
+    }
+
+    /// What a person wrote is seen from now on.
+    async fn wrote(&self, object: &Value) {
+        if let Server::Real(stage) = &self.server {
+            stage.wrote(object).await;
+        }
     }
 
     fn api(&self, object: &Value) -> Api<DynamicObject> {
@@ -225,10 +244,13 @@ impl Cluster {
 
     /// An object of the store.
     pub(crate) fn get(&self, resource: &str, namespace: &str, name: &str) -> Option<Value> {
-        self.server
-            .observer()
-            .get(resource, namespace, name)
-            .map(|object| (*object).clone())
+        let object = self.server.get(resource, namespace, name)?;
+        Some((*object).clone())
+    }
+
+    /// All objects of a resource.
+    pub(crate) fn list(&self, resource: &str) -> Vec<Arc<Value>> {
+        self.server.list(resource)
     }
 
     /// An annotation of a node.
@@ -285,20 +307,21 @@ impl Cluster {
 
     /// Reasons of the events on an object, in order.
     pub(crate) fn events_on(&self, name: &str) -> Vec<String> {
-        let events = self.server.observer().list("events");
+        let events = self.list("events");
         let on = events
             .iter()
             .filter(|event| event["involvedObject"]["name"] == name);
         on.map(|event| text(event, "/reason")).collect()
     }
 
-    /// Waits in virtual time until `what` is so; fails after `within`.
+    /// Waits until `what` is so. In virtual time it fails after `within`; on a real server after as long as nothing here takes.
     pub(crate) async fn until(&self, within: Duration, story: &str, what: impl Fn(&Self) -> bool) {
+        if let Server::Real(stage) = &self.server {
+            return self.until_told(stage, story, what).await;
+        }
         let deadline = tokio::time::Instant::now() + within;
         while !what(self) {
-            if let Some(controller) = &self.controller {
-                assert!(!controller.is_finished(), "the controller ended");
-            }
+            self.works();
             assert!(
                 tokio::time::Instant::now() < deadline,
                 "not within {within:?}: {story}\n{}",
@@ -308,9 +331,35 @@ impl Cluster {
         }
     }
 
+    /// Waits for what watches tell. What was stored before it is seen as well when this returns.
+    async fn until_told(&self, stage: &Stage, story: &str, what: impl Fn(&Self) -> bool) {
+        let mut changes = stage.stored().changes();
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while !what(self) {
+            self.works();
+            let changed = tokio::time::timeout_at(deadline, changes.changed()).await;
+            assert!(changed.is_ok(), "never: {story}\n{}", self.state());
+        }
+        stage.complete().await;
+    }
+
+    fn works(&self) {
+        if let Some(controller) = &self.controller {
+            assert!(!controller.is_finished(), "the controller ended");
+        }
+    }
+
+    /// Lets so much time pass, in which the controller would do what it wants to do. On a real server: until it has looked
+    /// twice at all that there is.
+    pub(crate) async fn pass(&self, duration: Duration) {
+        match &self.server {
+            Server::InMemory(_) => tokio::time::sleep(duration).await,
+            Server::Real(stage) => stage.looked_twice().await,
+        }
+    }
+
     /// What there is, for a failing test.
     pub(crate) fn state(&self) -> String {
-        let observer = self.server.observer();
         let mut state = String::new();
         for (resource, shown) in [
             ("nodes", "/metadata/annotations"),
@@ -326,7 +375,7 @@ impl Cluster {
             ("slotledgers.windlass.dev", "/spec"),
             ("events", "/message"),
         ] {
-            for object in observer.list(resource) {
+            for object in self.list(resource) {
                 let name = &object["metadata"]["name"];
                 let value = object
                     .pointer(shown)
@@ -337,25 +386,6 @@ impl Cluster {
             }
         }
         state
-    }
-}
-
-/// Asks the instances of the server in memory.
-struct AskInMemory {
-    server: ApiServer,
-}
-
-impl AskVersion for AskInMemory {
-    fn ask<'a>(&'a self, instance: &'a str) -> BoxFuture<'a, Result<String, String>> {
-        let address = instance.rsplit_once(':').map_or(instance, |(host, _)| host);
-        let client = self.server.instance_client("controller", address);
-        Box::pin(async move {
-            let info = client
-                .apiserver_version()
-                .await
-                .map_err(|error| error.to_string())?;
-            Ok(info.git_version)
-        })
     }
 }
 
@@ -407,16 +437,6 @@ pub(crate) fn owned() -> Value {
     json!({"metadata": {"ownerReferences": [
         {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web", "uid": "rs", "controller": true},
     ]}})
-}
-
-/// Runs a story on one thread in paused time.
-pub(crate) fn tell(story: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap();
-    runtime.block_on(story);
 }
 
 fn text(object: &Value, pointer: &str) -> String {

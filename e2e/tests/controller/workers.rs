@@ -1,7 +1,8 @@
 //! A pool of three workers, as most stories begin.
 
 use crate::played::Habits;
-use crate::support::{Cluster, cluster, machine_config};
+use crate::server::Place;
+use crate::support::{Cluster, cluster, machine_config, owned};
 use serde_json::json;
 use std::time::Duration;
 
@@ -13,8 +14,8 @@ pub(crate) const CURRENT: &str = "machineconfiguration.openshift.io/currentConfi
 pub(crate) const DESIRED: &str = "machineconfiguration.openshift.io/desiredConfig";
 
 /// Three workers whose daemons are played, all on the first config.
-pub(crate) async fn three_workers(habits: Habits) -> Cluster {
-    let mut cluster = cluster().await;
+pub(crate) async fn three_workers(place: &Place, habits: Habits) -> Cluster {
+    let mut cluster = cluster(place).await;
     cluster.pool("worker", json!({})).await;
     cluster
         .create(machine_config("00-worker", "worker", "base"))
@@ -42,7 +43,7 @@ pub(crate) fn all_updated(cluster: &Cluster) -> bool {
 }
 
 pub(crate) fn cordoned(cluster: &Cluster) -> Vec<String> {
-    let nodes = cluster.server.observer().list("nodes");
+    let nodes = cluster.list("nodes");
     let cordoned = nodes
         .iter()
         .filter(|node| node["spec"]["unschedulable"] == true);
@@ -52,6 +53,25 @@ pub(crate) fn cordoned(cluster: &Cluster) -> Vec<String> {
 }
 
 impl Cluster {
+    /// A pod on each worker that a finalizer keeps: a drain lasts until it is let go.
+    pub(crate) async fn hold_drains(&self) {
+        let mut slow = owned();
+        slow["metadata"]["finalizers"] = json!(["example.com/slow"]);
+        for number in 0..3 {
+            let (pod, node) = (format!("web-{number}"), format!("worker-{number}"));
+            self.pod(&pod, &node, slow.clone()).await;
+        }
+    }
+
+    /// Lets every pod go that a finalizer keeps.
+    pub(crate) async fn free_drains(&self) {
+        for pod in self.list("pods") {
+            let freed = json!({"apiVersion": "v1", "kind": "Pod", "metadata":
+                {"name": pod["metadata"]["name"], "namespace": "shop", "finalizers": null}});
+            self.merge(freed).await;
+        }
+    }
+
     /// A person changes what the workers should be.
     pub(crate) async fn change(&self) {
         let before = self.target("worker");
