@@ -47,16 +47,16 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = time)]
     ask_every: Duration,
     /// Leaves alone tags that this expression does not match
-    #[arg(long, value_name = "REGEX", requires = "repository")]
+    #[arg(long, value_name = "REGEX", requires = "repository", conflicts_with_all = ["raw", "upstream"])]
     tags: Option<Regex>,
     /// Within this each tag is asked again whether it was moved; new tags are found at once
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = time)]
     tags_again: Duration,
     /// A channel to ask the other update service for, besides those that its releases name; may be repeated
-    #[arg(long, value_name = "CHANNEL", requires = "upstream")]
+    #[arg(long, value_name = "CHANNEL", requires = "upstream", conflicts_with_all = ["raw", "repository"])]
     upstream_channel: Vec<String>,
     /// An architecture to ask the other update service for; may be repeated
-    #[arg(long, value_name = "ARCH", requires = "upstream",
+    #[arg(long, value_name = "ARCH", requires = "upstream", conflicts_with_all = ["raw", "repository"],
         default_values = ["amd64", "arm64", "multi", "ppc64le", "s390x"])]
     upstream_arch: Vec<String>,
     /// Sets releases aside that raw/verification.json of graph data does not call verified
@@ -218,6 +218,8 @@ mod tests {
             "--raw a --upstream https://a.example/graph",
             "--raw a --graph-data b --graph-data-image quay.io/a/c",
             "--raw a --graph-data b --tags x",
+            "--raw a --graph-data b --upstream-channel x",
+            "--repository quay.io/a/b --graph-data b --upstream-arch arm64",
             "--raw a --graph-data b --registry-cas x",
         ] {
             assert!(parse(flags).is_err(), "{flags}");
@@ -229,7 +231,7 @@ mod tests {
         for (flags, told) in [
             ("--repository b --graph-data c", "--repository"),
             ("--raw a --graph-data b --ask-every soon", "--ask-every"),
-            ("--raw a --graph-data b --ask-every -5m", "--ask-every"),
+            ("--raw a --graph-data b --ask-every=-5m", "--ask-every"),
             (
                 "--raw a --graph-data b --registry-mirror x",
                 "--registry-mirror",
