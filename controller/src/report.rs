@@ -4,7 +4,7 @@
 //! The conditions Cordoned, Drained, Uncordoned, Updated and Held are the controller's, applied under its
 //! field manager; the daemon's are not touched. On a node only a change of status or reason is written (and,
 //! of a drain, another pod that blocks it): facts that change all the time are summed up on the pool. What changes on a node
-//! within [`GATHERED`] is one write.
+//! within [`GATHERED`] is one write, or within [`GATHERED_AT_REST`] if it holds no slot.
 //! The record of an assignment that the ledger proves ours is written here too, if it is missing.
 //! # Assumptions
 //! Nobody decides on these conditions: where they and the Node's annotations differ, the annotations decide.
@@ -42,9 +42,12 @@ const AT_ONCE: usize = 8;
 /// What was written should be shown by the watch within this; until then it is not written again.
 const SHOWN_AFTER: SignedDuration = SignedDuration::from_secs(5);
 
-/// What becomes due on a node waits for so long for what follows: a person does not see the difference, and a visit that nothing
+/// What becomes due on a node waits for so long for what follows: a person hardly sees the difference, and a visit that nothing
 /// holds up is one write and not five.
-const GATHERED: SignedDuration = SignedDuration::from_secs(1);
+const GATHERED: SignedDuration = SignedDuration::from_secs(2);
+
+/// The same for a node that holds no slot: what it waits for stands on its pool at once, and a small fleet is through before.
+const GATHERED_AT_REST: SignedDuration = SignedDuration::from_secs(5);
 
 /// Reports until dropped.
 pub async fn run(context: &Context) {
@@ -75,12 +78,15 @@ struct Desk {
 
 impl Desk {
     /// Whether what is due on this node has waited for long enough. A record waits for nothing: others decide by it.
-    fn is_gathered(&mut self, node: &str, due: &Due, now: Timestamp) -> bool {
+    fn is_gathered(&mut self, node: &str, due: &Due, holds: bool, now: Timestamp) -> bool {
         if matches!(due, Due::Record { .. }) {
             return true;
         }
+        let wait = if holds { GATHERED } else { GATHERED_AT_REST };
+        let until = now.saturating_add(wait).unwrap_or(now);
         let at = self.gathering.entry(node.to_owned());
-        let at = at.or_insert_with(|| now.saturating_add(GATHERED).unwrap_or(now));
+        // What was gathered at rest waits no longer than the visit that has begun.
+        let at = at.and_modify(|at| *at = until.min(*at)).or_insert(until);
         *at <= now
     }
 
@@ -149,16 +155,12 @@ async fn batch(context: &Context, desk: &mut Desk, now: Timestamp) -> bool {
         }
         match (due_for(context, &decided, &kept.node, now), basis) {
             (Some((one, key)), _) => {
+                let holders = &decided.plan.ledger.next.holders;
+                let holds = holders.contains_key(kept.name.as_str());
                 let again = desk.written.get(&kept.name).is_some_and(|w| w.key == key);
                 if again {
                     desk.gathering.remove(&kept.name);
-                } else if desk.is_gathered(&kept.name, &one, now) {
-                    let holds = decided
-                        .plan
-                        .ledger
-                        .next
-                        .holders
-                        .contains_key(kept.name.as_str());
+                } else if desk.is_gathered(&kept.name, &one, holds, now) {
                     due.push((!holds, kept, one, key));
                 }
             }
@@ -487,15 +489,30 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_within_a_second_is_written_with_what_came_first() {
+    fn what_follows_soon_is_written_with_what_came_first() {
         let at = |millis| Timestamp::from_millisecond(millis).expect("in range");
         let conditions = Due::Conditions(vec![]);
         let mut desk = Desk::default();
 
         let asked =
-            [0, 400, 999, 1000].map(|millis| desk.is_gathered("a", &conditions, at(millis)));
+            [0, 400, 1999, 2000].map(|millis| desk.is_gathered("a", &conditions, true, at(millis)));
 
         assert_eq!(asked, [false, false, false, true]);
+    }
+
+    #[test]
+    fn what_was_gathered_on_a_node_at_rest_waits_no_longer_than_the_visit_that_has_begun() {
+        let mut desk = Desk::default();
+        let conditions = Due::Conditions(Vec::new());
+        let at = |second| Timestamp::from_second(second).expect("in range");
+        assert!(!desk.is_gathered("a", &conditions, false, at(0)));
+        assert!(!desk.is_gathered("a", &conditions, true, at(1)));
+
+        let gathered = desk.is_gathered("a", &conditions, true, at(3));
+
+        assert!(gathered);
+        assert!(!desk.is_gathered("b", &conditions, false, at(0)));
+        assert!(!desk.is_gathered("b", &conditions, false, at(3)));
     }
 
     #[test]
@@ -505,7 +522,7 @@ mod tests {
             config: None,
         };
 
-        assert!(Desk::default().is_gathered("a", &record, Timestamp::UNIX_EPOCH));
+        assert!(Desk::default().is_gathered("a", &record, true, Timestamp::UNIX_EPOCH));
     }
 
     #[test]
@@ -534,7 +551,7 @@ mod tests {
         let basis = (Some("1".to_owned()), None, Some("InFlight"));
         let mut desk = Desk::default();
         desk.rest("a", Some(basis.clone()));
-        assert!(!desk.is_gathered("a", &due, now));
+        assert!(!desk.is_gathered("a", &due, true, now));
 
         let clean = desk.is_clean("a", Some(&basis));
 

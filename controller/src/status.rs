@@ -2,8 +2,8 @@
 //!
 //! # Guarantees
 //! A change of a condition's status or reason, of the reached configuration or of the generation is written at
-//! once; facts that change all the time (counts, sentences) at most once in [`Config::status_period`]. What
-//! others wrote into the status stays. Events are told on edges, after the write.
+//! once; facts that change all the time (counts, sentences, what most nodes wait for) at most once in
+//! [`Config::status_period`]. What others wrote into the status stays. Events are told on edges, after the write.
 //! # Not here
 //! What the conditions say: `rollout::status`.
 //!
@@ -291,7 +291,7 @@ fn condition(condition: &PoolCondition) -> Condition {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Difference {
     None,
-    /// Counts and sentences.
+    /// Counts and sentences, and what most nodes wait for.
     Facts,
     /// Something that somebody may wait for.
     Edge,
@@ -316,9 +316,19 @@ fn difference(present: &Value, wanted: &Value) -> Difference {
             .and_then(Value::as_array)
             .cloned()
             .unwrap_or_default();
-        let part = |condition: &Value, name: &str| field(condition, name);
-        let edge =
-            |condition: &Value| ["type", "status", "reason"].map(|name| part(condition, name));
+        let edge = |condition: &Value| {
+            // For what most nodes wait is not what somebody waits for, and changes with every node that moves on.
+            let is_held = field(condition, "type") == types::HELD;
+            let parts: &[&str] = if is_held {
+                &["type", "status"]
+            } else {
+                &["type", "status", "reason"]
+            };
+            parts
+                .iter()
+                .map(|name| field(condition, name))
+                .collect::<Vec<_>>()
+        };
         all.iter().map(edge).collect::<Vec<_>>()
     };
     let edge =
@@ -416,11 +426,27 @@ fn next_write(context: &Context, last: Timestamp) -> Timestamp {
 mod tests {
     use super::*;
 
-    fn status(reason: &str, message: &str, updated: i32) -> Value {
+    fn status_of(kind: &str, reason: &str, message: &str, updated: i32) -> Value {
         json!({
             "updatedMachineCount": updated,
-            "conditions": [{"type": "Held", "status": "True", "reason": reason, "message": message}],
+            "conditions": [{"type": kind, "status": "True", "reason": reason, "message": message}],
         })
+    }
+
+    fn status(reason: &str, message: &str, updated: i32) -> Value {
+        status_of("Updating", reason, message, updated)
+    }
+
+    #[test]
+    fn what_most_nodes_wait_for_is_a_fact_and_that_they_wait_is_an_edge() {
+        let held = |reason| status_of("Held", reason, "", 1);
+        let mut none = held("NothingHeld");
+        none["conditions"][0]["status"] = json!("False");
+
+        let moved_on = difference(&held("InFlight"), &held("SlotsTaken"));
+
+        assert_eq!(moved_on, Difference::Facts);
+        assert_eq!(difference(&held("InFlight"), &none), Difference::Edge);
     }
 
     #[test]

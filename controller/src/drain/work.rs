@@ -55,7 +55,7 @@ pub(super) async fn carry_out(
             }
         }
         Step::Cordon | Step::Acknowledge { .. } | Step::Uncordon => {
-            let written = write(context, &kept, &request, &step, asked.len()).await;
+            let written = write(context, &kept, &request, &step).await;
             let wrote = Some(written.map_err(|error| {
                 if error.meaning() == Meaning::Stale {
                     debug!(%node, error = %Chain(&error), "the node is not as it was seen");
@@ -77,7 +77,6 @@ async fn write(
     kept: &NodeKept,
     request: &Request,
     step: &Step,
-    evicted: usize,
 ) -> Result<Written, ApiError> {
     let (client, node) = (&context.client, &kept.node);
     context.limits.node_writes.ready().await;
@@ -107,28 +106,19 @@ async fn write(
         Step::Wait | Step::Evict(_) => return Ok(Written::default()),
     };
     info!(node = %kept.name, intent = request.intent, reason, "the node's request was carried out");
-    if let Some(message) = worth_an_event(step, request, evicted) {
+    if let Some(message) = worth_an_event(step, request) {
         let about = events::about(node);
         context.events.tell(&about, Tone::Normal, reason, &message);
     }
     Ok(written)
 }
 
-/// What is told as an event beside what stands on the node. Of cordon and uncordon the kubelet tells itself, and of the end of
-/// a visit the daemon does: a node that had no pods to lose costs no event here.
-fn worth_an_event(step: &Step, request: &Request, evicted: usize) -> Option<String> {
+/// What is told as an event beside what stands on the node. Of cordon and uncordon the kubelet tells itself, of the end of
+/// a visit the daemon does, and of a drain its condition.
+fn worth_an_event(step: &Step, request: &Request) -> Option<String> {
     let config = request.wish.config();
-    match step {
-        Step::Acknowledge { cordoned: false } => Some(format!(
-            "the only control-plane node is not drained, to reach {config}"
-        )),
-        Step::Acknowledge { cordoned: true } if evicted > 0 => {
-            Some(format!("drained of {evicted} pods, to reach {config}"))
-        }
-        Step::Acknowledge { .. } | Step::Cordon | Step::Uncordon | Step::Evict(_) | Step::Wait => {
-            None
-        }
-    }
+    (*step == Step::Acknowledge { cordoned: false })
+        .then(|| format!("the only control-plane node is not drained, to reach {config}"))
 }
 
 /// Asks for all these evictions, at the rate.
@@ -170,18 +160,18 @@ mod tests {
     use api::requests::DrainRequest;
 
     #[test]
-    fn a_node_that_had_no_pods_to_lose_costs_no_event() {
+    fn only_a_drain_that_is_none_is_worth_an_event() {
         let request = Request {
             wish: DrainRequest::Drain("rendered-worker-1".to_owned()),
             intent: 1,
         };
-        let drained = Step::Acknowledge { cordoned: true };
+        let told = |step| worth_an_event(&step, &request);
 
-        assert_eq!(worth_an_event(&Step::Cordon, &request, 0), None);
-        assert_eq!(worth_an_event(&drained, &request, 0), None);
+        assert_eq!(told(Step::Cordon), None);
+        assert_eq!(told(Step::Acknowledge { cordoned: true }), None);
         assert_eq!(
-            worth_an_event(&drained, &request, 2).as_deref(),
-            Some("drained of 2 pods, to reach rendered-worker-1")
+            told(Step::Acknowledge { cordoned: false }).as_deref(),
+            Some("the only control-plane node is not drained, to reach rendered-worker-1")
         );
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! # Guarantees
 //! Each step is one JSON patch that tests the node's uid and what the plan expected, so that a stale step
-//! changes nothing. The record on the MachineConfigNode follows.
+//! changes nothing. The record on the MachineConfigNode follows: of a control-plane node in the same round, for it says what
+//! the node is to have again; of any other by [`crate::report`], on nobody's way.
 //! # Not here
 //! Taints that are not taken off with an assignment: they are advice, see [`super::taints`].
 
@@ -12,35 +13,69 @@ use crate::context::Context;
 use crate::drain::request::Request;
 use crate::error::{ApiError, Chain, Meaning};
 use crate::events::{self, Tone};
-use crate::patch::NodePatch;
+use crate::patch::{NodePatch, Written};
 use api::names::{node as contract, ours, taint};
 use futures::{StreamExt, stream};
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Node, Taint};
 use kube::ResourceExt;
-use rollout::names::{ConfigName, Intent, Uid};
+use rollout::names::{ConfigName, Intent, NodeName, Uid};
 use rollout::plan::{Assign, Expects, Slot};
 use rollout::{Plan, Step};
+use std::collections::BTreeMap;
 use tracing::{debug, info, warn};
 
 /// So many nodes are written at a time: enough to fill the rate, few enough for one connection.
 const AT_ONCE: usize = 16;
 
-/// Carries out all steps on nodes; returns whether all of them took effect.
-pub async fn steps(context: &Context, plan: &Plan) -> bool {
-    let writes: Vec<_> = plan
-        .steps
-        .iter()
+/// The watch should show a write within this; after that a plan that repeats it is carried out.
+const SHOWN_AFTER: SignedDuration = SignedDuration::from_secs(5);
+
+/// Assignments that took effect and that the watch may not show yet: a plan that is made from its view repeats them.
+#[derive(Debug, Default)]
+pub struct Unshown(BTreeMap<NodeName, (Written, Timestamp)>);
+
+impl Unshown {
+    /// Whether this step took effect already. Looking again is all that it costs to be wrong.
+    pub fn has(&self, context: &Context, step: &Step) -> bool {
+        let Step::Assign(assign) = step else {
+            return false;
+        };
+        let kept = context.stores.nodes.get(assign.node.as_str());
+        let written = self.0.get(&assign.node);
+        kept.zip(written).is_some_and(|(kept, (written, until))| {
+            context.clock.now() < *until && !written.is_shown_by(&kept.node)
+        })
+    }
+
+    fn note(&mut self, now: Timestamp, written: Vec<(NodeName, Written)>) {
+        self.0.retain(|_, (_, until)| now < *until);
+        let until = now.saturating_add(SHOWN_AFTER).unwrap_or(Timestamp::MAX);
+        let written = written.into_iter();
+        self.0
+            .extend(written.map(|(node, written)| (node, (written, until))));
+    }
+}
+
+/// Carries out all steps on nodes but those that took effect already; returns whether all of them took effect.
+pub async fn steps(context: &Context, plan: &Plan, unshown: &mut Unshown) -> bool {
+    let due = plan.steps.iter();
+    let writes: Vec<_> = due
+        .filter(|step| !unshown.has(context, step))
         .map(|step| carry_out(context, step))
         .collect();
-    let written: Vec<bool> = stream::iter(writes)
+    let done: Vec<_> = stream::iter(writes)
         .buffer_unordered(AT_ONCE)
         .collect()
         .await;
-    written.into_iter().all(|written| written)
+    let complete = done.iter().all(Option::is_some);
+    let written = done.into_iter().flatten().flatten().collect();
+    unshown.note(context.clock.now(), written);
+    complete
 }
 
-/// Whether the step took effect.
-async fn carry_out(context: &Context, step: &Step) -> bool {
+/// Which assignment took effect, if the step was one; none if the step did not take effect.
+async fn carry_out(context: &Context, step: &Step) -> Option<Option<(NodeName, Written)>> {
     let done = match step {
         Step::Assign(assign) => assign_node(context, assign).await,
         Step::PutBack {
@@ -48,30 +83,32 @@ async fn carry_out(context: &Context, step: &Step) -> bool {
             uid,
             config,
             expects,
-        } => put_back(context, node.as_str(), uid, config, expects).await,
-        Step::SetTaint { .. } | Step::RemoveTaint { .. } => return true,
+        } => put_back(context, node.as_str(), uid, config, expects)
+            .await
+            .map(|()| None),
+        Step::SetTaint { .. } | Step::RemoveTaint { .. } => Ok(None),
     };
     match done {
-        Ok(()) => true,
+        Ok(written) => Some(written.map(|written| (step.node().clone(), written))),
         Err(error) if error.meaning() == Meaning::Stale => {
             debug!(node = %step.node(), error = %Chain(&error), "the node is not as it was seen");
-            false
+            None
         }
         Err(error) => {
             warn!(node = %step.node(), error = %Chain(&error), "a step was not carried out");
-            false
+            None
         }
     }
 }
 
-async fn assign_node(context: &Context, assign: &Assign) -> Result<(), ApiError> {
+async fn assign_node(context: &Context, assign: &Assign) -> Result<Option<Written>, ApiError> {
     let Some(kept) = context.stores.nodes.get(assign.node.as_str()) else {
-        return Ok(());
+        return Ok(None);
     };
     let node = &kept.node;
     let mut patch = NodePatch::of(node);
     if !is_as_expected(node, &assign.uid, &assign.expects) {
-        return Ok(());
+        return Ok(None);
     }
     patch.assume(contract::DESIRED_CONFIG).assume(ours::INTENT);
     patch.annotate(contract::DESIRED_CONFIG, assign.config.as_str());
@@ -104,7 +141,7 @@ async fn assign_node(context: &Context, assign: &Assign) -> Result<(), ApiError>
         remove_taint(node, &mut patch);
     }
     context.limits.node_writes.ready().await;
-    patch
+    let written = patch
         .send(&context.client, "assigning a config to the node")
         .await?;
     info!(node = %assign.node, config = %assign.config, intent = %assign.intent, slot = %assign.slot, "assigned");
@@ -123,20 +160,25 @@ async fn assign_node(context: &Context, assign: &Assign) -> Result<(), ApiError>
         "SetDesiredConfig",
         &message,
     );
+    if is_control_plane(node) {
+        record_own_pods(context, node, assign).await?;
+    } else {
+        // Whoever reports has the record written while others go on.
+        context.wakes.report.notify_one();
+    }
+    Ok(Some(written))
+}
+
+/// Records what a control-plane node is to have again before its slot returns: as it is taken, and before it loses any of it.
+async fn record_own_pods(context: &Context, node: &Node, assign: &Assign) -> Result<(), ApiError> {
     let pods = own_pods(context, node);
     let pods = match assign.slot {
         Slot::Granted => OwnPods::AsTaken(pods),
         // The node is away already: what it lacks now it may have had when it was taken.
         Slot::Held | Slot::Repair => OwnPods::AndThese(pods),
     };
-    record::write(
-        context,
-        node,
-        assign.pool.as_str(),
-        Some(assign.config.as_str()),
-        &pods,
-    )
-    .await
+    let (pool, config) = (assign.pool.as_str(), assign.config.as_str());
+    record::write(context, node, pool, Some(config), &pods).await
 }
 
 /// A node that is told in mid-drain to stay as it is has its drain given up: others go before it. What

@@ -31,6 +31,7 @@ use crate::metrics::{Metrics, OfHold, OfReason};
 use crate::render::compose;
 use api::SlotLedger;
 use api::names::object;
+use execute::Unshown;
 use facts::Facts;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Node;
@@ -90,6 +91,8 @@ struct Desk {
     ledger: Option<SlotLedger>,
     /// The last swap did not succeed: what is known of the ledger is older than what is there.
     in_doubt: bool,
+    /// What was written on nodes lately.
+    unshown: Unshown,
 }
 
 impl Desk {
@@ -114,11 +117,11 @@ async fn round(context: &Context, desk: &mut Desk) -> Result<Timestamp, ApiError
     snapshot.ledger = newest.as_ref().map(Ledger::from_object);
     let mut planned = plan(&snapshot, &policy, now);
     let mut rests_on = None;
-    let mut acts = newest.is_none() || wants_to_act(&planned);
+    let mut acts = newest.is_none() || wants_to_act(context, desk, &planned);
     if let Some(newest) = newest.filter(|_| planned.ledger.differs && !desk.in_doubt) {
         let facts = &mut desk.facts;
         planned = reread::plan_anew(context, facts, &mut snapshot, &planned, &policy, now).await?;
-        acts = wants_to_act(&planned);
+        acts = wants_to_act(context, desk, &planned);
         // The swap compares. Without one, what spends a budget is to be read.
         rests_on = planned.ledger.differs.then_some(newest);
     }
@@ -157,7 +160,7 @@ async fn round(context: &Context, desk: &mut Desk) -> Result<Timestamp, ApiError
             refused,
         },
     );
-    let complete = !acts || execute::steps(context, &decided.plan).await;
+    let complete = !acts || execute::steps(context, &decided.plan, &mut desk.unshown).await;
     Ok(if complete && !refused {
         planned_wake
     } else {
@@ -194,9 +197,11 @@ async fn commit(
     Ok(true)
 }
 
-/// Whether the plan would write anything but taints.
-fn wants_to_act(plan: &Plan) -> bool {
-    let writes = |step: &Step| matches!(step, Step::Assign(_) | Step::PutBack { .. });
+/// Whether the plan would write anything but taints, and what was written just now.
+fn wants_to_act(context: &Context, desk: &Desk, plan: &Plan) -> bool {
+    let writes = |step: &Step| {
+        matches!(step, Step::Assign(_) | Step::PutBack { .. }) && !desk.unshown.has(context, step)
+    };
     plan.ledger.differs || !plan.compositions.is_empty() || plan.steps.iter().any(writes)
 }
 

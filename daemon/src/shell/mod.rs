@@ -182,7 +182,7 @@ impl<H: Host> Shell<H> {
     }
 
     async fn next(&mut self) -> Happening {
-        let waits = [self.watch_at, self.facts_at, self.publisher.retry_at()];
+        let waits = [self.watch_at, self.facts_at, self.publisher.wake_at()];
         let alarm = waits.into_iter().chain([self.deadline()]).flatten().min();
         let (watching, listening) = (self.watch_at.is_none(), self.facts_at.is_none());
         tokio::select! {
@@ -346,6 +346,7 @@ impl<H: Host> Shell<H> {
 
     /// Lets the cluster know that the machine goes down, as far as it listens.
     async fn say_farewell(&mut self) {
+        self.publisher.gather_no_more();
         self.publish();
         let said = async {
             while !self.publisher.is_quiet() {

@@ -16,7 +16,12 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Node;
 use kube::Error;
 use std::collections::VecDeque;
+use std::time::Duration;
 use tokio::time::Instant;
+
+/// What changes in the conditions waits for so long for what follows: a person hardly sees the difference, and a visit that
+/// nothing holds up is one write and not five. Nothing else waits for them.
+const GATHERED: Duration = Duration::from_secs(2);
 
 /// Events that wait for the API server: the latest tell what an outage was about, and a state says the rest.
 const ANNOUNCEMENTS_MAX: usize = 32;
@@ -47,6 +52,8 @@ pub(super) struct Publisher {
     known: Option<Known>,
     /// What was last written there, or is being written.
     status: Option<Status>,
+    /// When what has changed since is written.
+    status_at: Option<Instant>,
     events: Outlet<Result<(), Error>>,
     /// Oldest first; the first may be under way.
     announcements: VecDeque<Told>,
@@ -63,6 +70,7 @@ impl Publisher {
             machine_config_node: Outlet::of(node),
             known: None,
             status: None,
+            status_at: None,
             events: Outlet::of(node),
             announcements: VecDeque::new(),
             announced: 0,
@@ -143,6 +151,11 @@ impl Publisher {
         }
     }
 
+    /// What is gathered waits for nothing that follows any more.
+    pub(super) fn gather_no_more(&mut self) {
+        self.status_at = Some(Instant::now());
+    }
+
     fn publish_status(&mut self, core: &Daemon, now: Timestamp) {
         let status = Status {
             conditions: core.conditions(),
@@ -150,8 +163,14 @@ impl Publisher {
             current: core.memory().on_disk.clone(),
         };
         if self.status.as_ref() == Some(&status) {
+            self.status_at = None;
             return;
         }
+        let gathered = Instant::now() + GATHERED;
+        if *self.status_at.get_or_insert(gathered) > Instant::now() {
+            return;
+        }
+        self.status_at = None;
         self.status = Some(status.clone());
         let write =
             machine_config_node::write(self.cluster.clone(), status, self.known.clone(), now);
@@ -217,11 +236,13 @@ impl Publisher {
         }
     }
 
-    /// When the next write that failed is due.
-    pub(super) fn retry_at(&self) -> Option<Instant> {
+    /// When the next write is due that failed, or gathers what follows.
+    pub(super) fn wake_at(&self) -> Option<Instant> {
+        let may_write = self.seen.is_some() && self.machine_config_node.is_free();
         let waits = [
             self.node.retry_at(),
             self.machine_config_node.retry_at(),
+            self.status_at.filter(|_| may_write),
             self.events.retry_at(),
         ];
         waits.into_iter().flatten().min()

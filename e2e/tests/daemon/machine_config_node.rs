@@ -55,7 +55,7 @@ async fn the_machine_config_node_shows_how_far_the_visit_is() {
         note(node, "desiredDrain") != ""
     })
     .await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
 
     let all: Api<api::machineconfiguration::MachineConfigNode> =
         Api::all(rig.server.client("test"));
@@ -70,4 +70,29 @@ async fn the_machine_config_node_shows_how_far_the_visit_is() {
         .collect();
     assert_eq!(prepared, ["UpdatePrepared"]);
     assert_eq!(status.config_version.unwrap().desired, "rendered-worker-1");
+}
+
+#[tokio::test(flavor = "current_thread", start_paused = true)]
+async fn what_follows_each_other_in_a_visit_is_written_once_before_the_reboot_and_once_after_it() {
+    let mut rig = Rig::start().await;
+    rig.grant_drains();
+    rig.render("rendered-worker-1", spec_of(&[], &[]), json!({}))
+        .await;
+    rig.render("rendered-worker-2", spec_of(&[], &["nosmt"]), json!({}))
+        .await;
+    create_machine_config_node(&rig).await;
+    rig.assign(1, "rendered-worker-1").await;
+    rig.until_done("rendered-worker-1", 1).await;
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    rig.requests();
+
+    rig.assign(2, "rendered-worker-2").await;
+    rig.until_done("rendered-worker-2", 2).await;
+    tokio::time::sleep(Duration::from_mins(5)).await;
+
+    let requests = rig.requests();
+    let writes = requests
+        .iter()
+        .filter(|request| request.starts_with("PATCH") && request.contains("/machineconfignodes/"));
+    assert_eq!(writes.count(), 2, "{requests:#?}");
 }

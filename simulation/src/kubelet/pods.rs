@@ -1,6 +1,6 @@
 //! The pods of one simulated kubelet.
 
-use crate::follow::{Follow, key};
+use crate::follow::Follow;
 use crate::machine::{Machine, StaticPod};
 use api::clock::Clock;
 use k8s_openapi::api::core::v1::Pod;
@@ -29,6 +29,8 @@ enum Container {
     StartsAt(Instant),
     Runs,
     EndsAt(Instant),
+    /// They have ended, and their pod was taken off the API server: the watch need not have shown it.
+    Gone,
 }
 
 /// Brings containers and pods together.
@@ -82,7 +84,7 @@ impl Pods {
             .filter_map(|container| match container {
                 Container::StartsAt(at) if !runtime && *at <= now => None,
                 Container::StartsAt(at) | Container::EndsAt(at) => Some(*at),
-                Container::Runs => None,
+                Container::Runs | Container::Gone => None,
             })
             .min())
     }
@@ -103,6 +105,7 @@ impl Pods {
             let ends_at = match container {
                 // Its containers died with an earlier boot.
                 None | Some(Container::StartsAt(_)) => now,
+                Some(Container::Gone) => return Ok(container),
                 Some(Container::EndsAt(at)) => at,
                 Some(Container::Runs) => now + self.stop_time(pod, deletion, grace),
             };
@@ -110,7 +113,7 @@ impl Pods {
                 return Ok(Some(Container::EndsAt(ends_at)));
             }
             self.remove(pod).await?;
-            return Ok(None);
+            return Ok(Some(Container::Gone));
         }
         if matches!(phase(pod), Some("Succeeded" | "Failed")) {
             return Ok(None);
@@ -163,9 +166,6 @@ impl Pods {
             // Gone already, or a successor has its name.
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {}
             answer => drop(answer?),
-        }
-        if pod.finalizers().is_empty() {
-            self.follow.removed(&key(pod));
         }
         Ok(())
     }

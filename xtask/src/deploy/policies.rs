@@ -22,6 +22,11 @@ const CONDITIONS_OF_CONTROLLER: [&str; 5] = [
     conditions::HELD,
 ];
 
+/// The annotations that were there.
+const BEFORE: &str = "oldObject == null ? {} : oldObject.metadata.?annotations.orValue({})";
+/// The annotations that are to be there.
+const AFTER: &str = "object.metadata.?annotations.orValue({})";
+
 /// One rule of a policy.
 struct Rule {
     must: String,
@@ -42,8 +47,7 @@ pub(super) fn all() -> Vec<Value> {
         daemon_on_machine_config_node(),
         daemon_on_token(),
         daemon_on_event(),
-        acted_by_is_the_controllers(),
-        requests_are_peoples(),
+        orders_are_the_controllers(),
     ]
     .concat()
 }
@@ -148,44 +152,45 @@ fn daemon_on_event() -> Vec<Value> {
     )
 }
 
-/// Whoever may write any Node, as a network plugin may, cannot make a daemon act.
-fn acted_by_is_the_controllers() -> Vec<Value> {
+/// Whoever may write any Node, as a network plugin may, cannot make a daemon act; and a request, which makes the controller
+/// assign, takes more than the right to write Nodes. A daemon is held to more by a policy of its own.
+fn orders_are_the_controllers() -> Vec<Value> {
     let keys: Vec<&str> = [&node::ACTED_BY[..], &ours::ACTED_BY[..]].concat();
-    let rules = vec![rule(
-        format!("!variables.changed.exists(key, key in {})", list(&keys)),
-        format!(
-            "only Windlass's controller writes what a daemon acts by ({}); to force a node, use `windlass assign`",
-            keys.join(", ")
-        ),
-    )];
-    policy(
-        "windlass-node-orders",
-        &on("", "v1", &["nodes", "nodes/status"], &["CREATE", "UPDATE"]),
-        &is_not(install::CONTROLLER),
-        &annotation_variables(),
-        rules,
-    )
-}
-
-/// A request makes the controller assign: it takes more than the right to write Nodes.
-fn requests_are_peoples() -> Vec<Value> {
     let may = format!(
         "authorizer.group('{}').resource('machineconfignodes').name(object.metadata.name).check('{ASSIGN}').allowed()",
         group::MACHINECONFIGURATION
     );
-    let rules = vec![rule(
-        format!(
-            "!('{}' in variables.changed) || {may}",
-            ours::ASSIGN_REQUEST
+    let rules = vec![
+        rule(
+            format!("!variables.changed.exists(key, key in {})", list(&keys)),
+            format!(
+                "only Windlass's controller writes what a daemon acts by ({}); to force a node, use `windlass assign`",
+                keys.join(", ")
+            ),
         ),
-        format!(
-            "who asks for an assignment needs the verb {ASSIGN} on machineconfignodes: the role windlass-assigner"
+        rule(
+            format!(
+                "!('{}' in variables.changed) || {may}",
+                ours::ASSIGN_REQUEST
+            ),
+            format!(
+                "who asks for an assignment needs the verb {ASSIGN} on machineconfignodes: the role windlass-assigner"
+            ),
         ),
-    )];
+    ];
+    // The API server makes both objects anew for each look at a policy. Most writes on Nodes are heartbeats and taints of others:
+    // one look tells that they are none of its business.
+    let conditions = json!([
+        {"name": "is-held-to-it", "expression": format!(
+            "!(request.userInfo.username in {})",
+            list(&[&account(install::CONTROLLER), &account(install::DAEMON)])
+        )},
+        {"name": "changes-annotations", "expression": format!("({BEFORE}) != {AFTER}")},
+    ]);
     policy(
-        "windlass-node-requests",
+        "windlass-node-orders",
         &on("", "v1", &["nodes", "nodes/status"], &["CREATE", "UPDATE"]),
-        &is_not(install::CONTROLLER),
+        &conditions,
         &annotation_variables(),
         rules,
     )
@@ -216,11 +221,8 @@ fn on_own_node(what: &str) -> Rule {
 /// Annotations before and after, and the keys of those that differ.
 fn annotation_variables() -> Vec<(&'static str, &'static str)> {
     vec![
-        (
-            "before",
-            "oldObject == null ? {} : oldObject.metadata.?annotations.orValue({})",
-        ),
-        ("after", "object.metadata.?annotations.orValue({})"),
+        ("before", BEFORE),
+        ("after", AFTER),
         (
             "changed",
             "variables.after.filter(key, !(key in variables.before) || variables.before[key] != variables.after[key]) \
@@ -242,10 +244,6 @@ fn on(group: &str, version: &str, resources: &[&str], operations: &[&str]) -> Va
 
 fn is(name: &str) -> Value {
     json!([{"name": "is-the-daemon", "expression": format!("request.userInfo.username == '{}'", account(name))}])
-}
-
-fn is_not(name: &str) -> Value {
-    json!([{"name": "is-not-the-controller", "expression": format!("request.userInfo.username != '{}'", account(name))}])
 }
 
 fn policy(
