@@ -15,4 +15,5 @@ mod go_module;
 pub mod machines;
 pub mod registry;
 pub mod stored;
+pub mod packages;
 pub mod update_graph;
