@@ -6,6 +6,7 @@
 //! * [`machines`]: simulated machines with real daemons, for such an API server.
 //! * [`stored`]: all that such an API server stored, as its watches tell it.
 //! * [`bench`]: how fast a rollout is there, and what it costs.
+//! * [`packages`]: programs of the system that tests run.
 //! * [`update_graph`]: answers of the update graph against recorded ones.
 
 pub mod bench;
@@ -13,7 +14,7 @@ pub mod conformance;
 pub mod control_plane;
 mod go_module;
 pub mod machines;
+pub mod packages;
 pub mod registry;
 pub mod stored;
-pub mod packages;
 pub mod update_graph;

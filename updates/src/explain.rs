@@ -4,16 +4,21 @@
 //! A release is told with a recommended way, with a way that brings known issues, or with at least one [`Reason`]. What
 //! stands against the edge that leads there directly is told in every case: file, known issue, link and message.
 
+mod received;
+
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use semver::{BuildMetadata, Version};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Graph;
-use crate::client::{Offers, Roads, Way};
+use crate::client::{Offers, Roads, Way, Ways};
 use crate::data::Risk;
 use crate::graph::{Known, Release, ReleaseId, Standing, Why};
 use crate::wire::Received;
+
+pub use received::explain as received;
 
 /// What is asked.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +42,16 @@ pub enum NoExplanation {
         /// As it was given.
         version: String,
     },
+    /// The answer of a service does not hold the version that the cluster has.
+    #[error("the service has no release {version} in {channel} for {architecture}")]
+    NotInAnswer {
+        /// The version that the cluster has.
+        version: String,
+        /// The channel that was asked for.
+        channel: String,
+        /// The architecture.
+        architecture: String,
+    },
     /// The channel does not hold the version that the cluster has.
     #[error(
         "{channel} has no release {version} for {architecture}; {}",
@@ -59,7 +74,7 @@ impl NoExplanation {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::InvalidVersion { .. } => "invalid_params",
-            Self::VersionNotFound { .. } => "version_not_found",
+            Self::NotInAnswer { .. } | Self::VersionNotFound { .. } => "version_not_found",
         }
     }
 }
@@ -73,7 +88,7 @@ fn held_by(channels: &[String]) -> String {
 }
 
 /// The whole explanation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explanation {
     /// The channel.
     pub channel: String,
@@ -86,7 +101,7 @@ pub struct Explanation {
 }
 
 /// One release.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Explained {
     /// Its version.
@@ -94,21 +109,21 @@ pub struct Explained {
     /// What it comes to.
     pub verdict: Verdict,
     /// The shortest recommended ways there.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recommended: Vec<Way>,
     /// If there are none: the way with the fewest known issues.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub with_risks: Option<Way>,
     /// The known issues of the edge that leads there directly, and those of the way with the fewest.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub risks: Vec<Named>,
     /// Why one cannot go there, or not directly.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Reason>,
 }
 
 /// What it comes to for one release.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
     /// There is a way without known issues.
     Recommended,
@@ -119,9 +134,10 @@ pub enum Verdict {
 }
 
 /// A known issue and the file that names it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Named {
-    /// The file.
+    /// The file; empty where only the answer of a service is known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub file: String,
     /// The known issue.
     #[serde(flatten)]
@@ -129,12 +145,45 @@ pub struct Named {
 }
 
 /// One thing that stands in the way.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
     /// As a word.
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
     /// As a sentence.
     pub message: String,
+}
+
+impl Explained {
+    fn nothing(version: &Version) -> Self {
+        Self {
+            version: version.to_string(),
+            verdict: Verdict::No,
+            recommended: Vec::new(),
+            with_risks: None,
+            risks: Vec::new(),
+            reasons: Vec::new(),
+        }
+    }
+
+    /// Takes the ways there, and what they come to.
+    fn take(&mut self, ways: Ways) {
+        self.recommended = ways.recommended;
+        self.with_risks = ways.with_risks;
+        if !self.recommended.is_empty() {
+            self.verdict = Verdict::Recommended;
+        } else if self.with_risks.is_some() {
+            self.verdict = Verdict::WithRisks;
+        }
+    }
+}
+
+impl Reason {
+    fn new(reason: &'static str, message: String) -> Self {
+        Self {
+            reason: Cow::Borrowed(reason),
+            message,
+        }
+    }
 }
 
 impl Graph {
@@ -183,24 +232,11 @@ impl Graph {
         question: Question<'_>,
         (roads, known): (&Roads<'_, '_>, &BTreeMap<Version, ReleaseId>),
     ) -> Explained {
-        let mut explained = Explained {
-            version: to.to_string(),
-            verdict: Verdict::No,
-            recommended: Vec::new(),
-            with_risks: None,
-            risks: Vec::new(),
-            reasons: Vec::new(),
-        };
+        let mut explained = Explained::nothing(to);
         if to > from
             && let Ok(ways) = roads.ways(&from.to_string(), &to.to_string())
         {
-            explained.recommended = ways.recommended;
-            explained.with_risks = ways.with_risks;
-        }
-        if !explained.recommended.is_empty() {
-            explained.verdict = Verdict::Recommended;
-        } else if explained.with_risks.is_some() {
-            explained.verdict = Verdict::WithRisks;
+            explained.take(ways);
         }
         let target = known.get(to).copied();
         match target.and_then(|place| self.edge(start, place)) {
@@ -223,17 +259,13 @@ impl Graph {
             if to > from
                 && let Some(why) = roads.offers().refused(from, to)
             {
-                explained.reasons.push(Reason {
-                    reason: why.reason(),
-                    message: why.to_string(),
-                });
+                explained
+                    .reasons
+                    .push(Reason::new(why.reason(), why.to_string()));
             }
             if explained.reasons.is_empty() {
                 let message = "no edge and no way over other releases leads there".to_owned();
-                explained.reasons.push(Reason {
-                    reason: "NoWay",
-                    message,
-                });
+                explained.reasons.push(Reason::new("NoWay", message));
             }
         }
         explained
@@ -269,7 +301,7 @@ impl Graph {
         question: Question<'_>,
     ) -> Vec<Reason> {
         let mut reasons = Vec::new();
-        let mut add = |reason, message| reasons.push(Reason { reason, message });
+        let mut add = |reason, message| reasons.push(Reason::new(reason, message));
         if to == from {
             add("Same", "the cluster has it".to_owned());
         } else if to < from {
@@ -374,10 +406,7 @@ fn named(risks: &[Known<'_>]) -> Vec<Named> {
 }
 
 fn told(why: &Why<'_>) -> Reason {
-    Reason {
-        reason: why.reason(),
-        message: why.to_string(),
-    }
+    Reason::new(why.reason(), why.to_string())
 }
 
 fn core(version: &Version) -> Version {

@@ -17,6 +17,7 @@
 //! | how long to wait for who does not answer | [`patience`] | never |
 //! | a client of container registries | [`registry`] | connections |
 //! | where graphs come from | [`source`] | files, connections |
+//! | one question to an update service | [`server`] | connections |
 //! | the update service | [`serve`] | sockets that it is handed |
 //!
 //! The modules that touch nothing take bytes and values and give values: no I/O, no clock, no chance, no environment
@@ -37,6 +38,7 @@ pub mod picture;
 pub mod raw;
 pub mod registry;
 pub mod serve;
+pub mod server;
 pub mod source;
 pub mod wire;
 

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -14,6 +15,8 @@ use crate::data::Risk;
 use crate::graph::RiskList;
 use crate::keys;
 
+/// What a query holds as it is: all that channels, architectures and versions have but `+`.
+pub(crate) const IN_A_QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
 /// The version of the format.
 pub const FORMAT: u32 = 1;
 

@@ -256,6 +256,14 @@ impl<'a> Offers<'a> {
         }
     }
 
+    /// The known issues of the edge between two versions.
+    pub fn risks(&self, from: &Version, to: &Version) -> Vec<&'a Risk> {
+        match self.out.get(from).and_then(|out| out.get(to)) {
+            Some(Offer::WithRisks(risks)) => risks.iter().copied().collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// What a cluster with this version may do next.
     pub fn advise(&self, from: &str) -> Result<Advice<'a>, NoAdvice> {
         let (version, release) = self.find(from)?;

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use semver::Version;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{NoAdvice, Offer, Offers};
 
@@ -32,12 +32,12 @@ pub struct Ways {
 pub type Way = Vec<Hop>;
 
 /// One hop.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hop {
     /// Where it leads.
     pub to: String,
     /// The names of the known issues that it brings.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub risks: Vec<String>,
 }
 

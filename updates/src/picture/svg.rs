@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 
 use super::{Drawn, Mark, Picture, Placed, STYLE, Way};
+use crate::wire::IN_A_QUERY;
 
 /// The height of a row, in pixels like all that follows.
 const ROW: usize = 26;
@@ -24,8 +25,6 @@ const MARGIN: usize = 16;
 const HEAD: usize = 64;
 /// The picture is no narrower, so that its head can be read.
 const WIDTH_MIN: usize = 440;
-/// What stands for itself in a query.
-const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
 
 impl Picture {
     /// The picture as SVG. Each release is a link that asks for the same picture with the release chosen.
@@ -203,7 +202,7 @@ impl Picture {
 
     /// The question with this release chosen: where to go if it is newer than what the cluster has, else what it has.
     fn link(&self, place: usize, release: &Placed) -> String {
-        let value = |text: &str| utf8_percent_encode(text, PLAIN).to_string();
+        let value = |text: &str| utf8_percent_encode(text, IN_A_QUERY).to_string();
         let of = format!(
             "?channel={}&arch={}",
             value(&self.channel),

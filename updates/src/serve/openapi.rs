@@ -25,6 +25,13 @@ pub(super) fn document(prefix: &str) -> Value {
         paths.insert(format!("{prefix}{path}"), graph.clone());
     }
     paths.insert(format!("{prefix}/v1/explain"), explain());
+    paths.insert(format!("{prefix}/v1/channels"), channels());
+    for (path, media_type) in [
+        ("/graph.svg", "image/svg+xml"),
+        ("/graph.dot", "text/vnd.graphviz"),
+    ] {
+        paths.insert(format!("{prefix}{path}"), picture(media_type));
+    }
     paths.insert(
         format!("{prefix}/v1/watch"),
         followed(
@@ -75,6 +82,34 @@ fn explain() -> Value {
         "responses": {
             "200": {"description": "For each release its ways and what stands in them", "content": {"application/json": {}}},
             "400": {"description": "A parameter is missing or invalid"},
+            "404": {"description": "The channel does not hold the version"},
+            "503": {"description": "There is no graph yet, or too many questions wait"},
+        },
+    }})
+}
+
+fn channels() -> Value {
+    json!({"get": {
+        "summary": "All channels, and how many releases each has for which architecture",
+        "responses": {
+            "200": {"description": "The channels", "content": {"application/json": {}}},
+            "503": {"description": "There is no graph yet"},
+        },
+    }})
+}
+
+fn picture(media_type: &str) -> Value {
+    json!({"get": {
+        "summary": "A picture of a channel",
+        "parameters": [
+            channel(), architecture(),
+            parameter("from", false, "", "The version that the cluster has: releases are marked by how it reaches them"),
+            parameter("to", false, "", "The release to go to: the ways there are marked"),
+            parameter("edges", false, "^(fewest|all)$", "Whether edges are drawn that only shorten a way"),
+        ],
+        "responses": {
+            "200": {"description": "The picture", "content": {media_type: {}}},
+            "400": {"description": "A parameter is missing or invalid, or there would be too much to see"},
             "404": {"description": "The channel does not hold the version"},
             "503": {"description": "There is no graph yet, or too many questions wait"},
         },

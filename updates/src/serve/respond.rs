@@ -209,7 +209,9 @@ impl Request<'_> {
         let explanation = explanation.map_err(|error| {
             let status = match error {
                 NoExplanation::InvalidVersion { .. } => StatusCode::BAD_REQUEST,
-                NoExplanation::VersionNotFound { .. } => StatusCode::NOT_FOUND,
+                NoExplanation::VersionNotFound { .. } | NoExplanation::NotInAnswer { .. } => {
+                    StatusCode::NOT_FOUND
+                }
             };
             (status, error.reason(), error.to_string())
         })?;

@@ -29,7 +29,7 @@ const link = (changes) => `${location.pathname}?${queryOf({ ...asked(), ...chang
 
 function go(changes) {
   history.pushState(null, "", link(changes));
-  show();
+  return show();
 }
 
 async function get(path, signal) {
@@ -141,9 +141,9 @@ async function picture(question, signal) {
 function draw(text, question) {
   const frame = $("picture");
   const place = { top: frame.scrollTop, left: frame.scrollLeft, empty: frame.childElementCount === 0 };
-  const drawn = document.importNode(new DOMParser().parseFromString(text, "image/svg+xml").documentElement, true);
   // The page has the same style itself, and its policy takes none from within.
-  for (const style of drawn.querySelectorAll("style")) style.remove();
+  const plain = text.replace(/<style>[^<]*<\/style>/, "");
+  const drawn = document.importNode(new DOMParser().parseFromString(plain, "image/svg+xml").documentElement, true);
   frame.replaceChildren(drawn);
   frame.scrollTo(place.left, place.top);
   const releases = [...drawn.querySelectorAll("a.release")];
@@ -276,14 +276,13 @@ document.addEventListener("click", async (event) => {
   event.preventDefault();
   const query = new URLSearchParams(address.slice(address.indexOf("?")));
   const inAnswer = $("told").contains(anchor);
-  const shown = go({ to: "", ...Object.fromEntries(query) });
-  await shown;
+  await go({ to: "", ...Object.fromEntries(query) });
   if (inPicture) $("picture").querySelector('a.release[tabindex="0"]')?.focus({ preventScroll: true });
   if (inAnswer) $("answer").focus({ preventScroll: true });
 });
 
 $("skip").addEventListener("click", () => $("answer").focus());
-$("skip").href = "#answer";
+$("skip-to-picture").addEventListener("click", () => $("picture").querySelector('a.release[tabindex="0"]')?.focus());
 $("channel").addEventListener("change", () => go({ channel: $("channel").value, to: "" }));
 $("arch").addEventListener("change", () => go({ arch: $("arch").value, to: "" }));
 $("from").addEventListener("change", () => go({ from: $("from").value, to: "" }));
