@@ -19,12 +19,11 @@ pub fn explain(question: Question<'_>, received: &Received) -> Result<Explanatio
             architecture: question.architecture.to_owned(),
         });
     }
-    let asked: Vec<Version> = match question.to {
-        Some(to) => vec![parse(to)?],
-        None => {
-            let newer = offers.releases().map(|(version, _)| core(version));
-            newer.filter(|version| *version > from).collect()
-        }
+    let asked: Vec<Version> = if let Some(to) = question.to {
+        vec![parse(to)?]
+    } else {
+        let newer = offers.releases().map(|(version, _)| core(version));
+        newer.filter(|version| *version > from).collect()
     };
     Ok(Explanation {
         channel: question.channel.to_owned(),
