@@ -35,6 +35,7 @@ fn files() -> (TempDir, Files) {
     };
     write("raw.json", RAW);
     write("data/version", "1.1.0\n");
+    write("data/raw/metadata.json", "{}\n");
     let channel = "name: stable-4.1\nversions: [4.1.0, 4.1.1, 4.1.2, 4.1.3]\n";
     write("data/channels/stable-4.1.yaml", channel);
     write("data/blocked-edges/4.1.2-Slow.yaml", SLOW);
