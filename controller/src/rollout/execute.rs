@@ -2,8 +2,7 @@
 //!
 //! # Guarantees
 //! Each step is one JSON patch that tests the node's uid and what the plan expected, so that a stale step
-//! changes nothing. The record on the MachineConfigNode follows: of a control-plane node in the same round, for it says what
-//! the node is to have again; of any other by [`crate::report`], on nobody's way.
+//! changes nothing. The record on the MachineConfigNode follows in the same round.
 //! # Not here
 //! Taints that are not taken off with an assignment: they are advice, see [`super::taints`].
 
@@ -160,17 +159,17 @@ async fn assign_node(context: &Context, assign: &Assign) -> Result<Option<Writte
         "SetDesiredConfig",
         &message,
     );
-    if is_control_plane(node) {
-        record_own_pods(context, node, assign).await?;
-    } else {
-        // Whoever reports has the record written while others go on.
-        context.wakes.report.notify_one();
-    }
+    record_assignment(context, node, assign).await?;
     Ok(Some(written))
 }
 
-/// Records what a control-plane node is to have again before its slot returns: as it is taken, and before it loses any of it.
-async fn record_own_pods(context: &Context, node: &Node, assign: &Assign) -> Result<(), ApiError> {
+/// Records the assignment before the next round plans: once the slot is back, the record alone says that what the node is told
+/// to have is ours.
+async fn record_assignment(
+    context: &Context,
+    node: &Node,
+    assign: &Assign,
+) -> Result<(), ApiError> {
     let pods = own_pods(context, node);
     let pods = match assign.slot {
         Slot::Granted => OwnPods::AsTaken(pods),

@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 /// Longer than a small fleet takes that nothing holds up; the scheduler does not miss it on a larger one.
-pub const SETTLES_AFTER: SignedDuration = SignedDuration::from_secs(20);
+pub const SETTLES_AFTER: SignedDuration = SignedDuration::from_secs(5);
 
 /// A taint that is to be put on a node, or taken off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +121,7 @@ mod tests {
         wishes.stand(iter::once(("a".to_owned(), true)), at(0));
         wishes.stand(iter::once(("a".to_owned(), true)), at(3));
 
-        assert_eq!(wishes.next(at(19)), Err(Some(at(20))));
-        assert_eq!(wishes.next(at(20)), Ok(("a".to_owned(), true)));
+        assert_eq!(wishes.next(at(4)), Err(Some(at(5))));
+        assert_eq!(wishes.next(at(5)), Ok(("a".to_owned(), true)));
     }
 }
