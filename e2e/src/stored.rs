@@ -42,6 +42,21 @@ pub struct Kind {
 }
 
 impl Kind {
+    /// As the API server knows it.
+    pub const fn new(
+        group: &'static str,
+        version: &'static str,
+        kind: &'static str,
+        plural: &'static str,
+    ) -> Self {
+        Self {
+            group,
+            version,
+            kind,
+            plural,
+        }
+    }
+
     /// The resource with its group, as in `nodes` or `slotledgers.windlass.dev`.
     pub fn resource(&self) -> String {
         if self.group.is_empty() {

@@ -18,72 +18,58 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 /// How often a definition is asked for until it is served, or gone.
 const ASK_EVERY: Duration = Duration::from_millis(50);
 
-const DEFINITIONS: Kind = kind(
+const DEFINITIONS: Kind = Kind::new(
     "apiextensions.k8s.io",
     "v1",
     "CustomResourceDefinition",
     "customresourcedefinitions",
 );
-const NAMESPACES: Kind = kind("", "v1", "Namespace", "namespaces");
-const ACCOUNTS: Kind = kind("", "v1", "ServiceAccount", "serviceaccounts");
-const NODES: Kind = kind("", "v1", "Node", "nodes");
+const NAMESPACES: Kind = Kind::new("", "v1", "Namespace", "namespaces");
+const ACCOUNTS: Kind = Kind::new("", "v1", "ServiceAccount", "serviceaccounts");
+const NODES: Kind = Kind::new("", "v1", "Node", "nodes");
 const RECORDS: Kind = machine("MachineConfigNode", "machineconfignodes");
 
 /// What stories leave behind, besides definitions.
 const KINDS: [Kind; 12] = [
     NODES,
-    kind("", "v1", "Pod", "pods"),
-    kind("", "v1", "PersistentVolume", "persistentvolumes"),
-    kind("", "v1", "Event", "events"),
-    kind(
+    Kind::new("", "v1", "Pod", "pods"),
+    Kind::new("", "v1", "PersistentVolume", "persistentvolumes"),
+    Kind::new("", "v1", "Event", "events"),
+    Kind::new(
         "policy",
         "v1",
         "PodDisruptionBudget",
         "poddisruptionbudgets",
     ),
-    kind("coordination.k8s.io", "v1", "Lease", "leases"),
+    Kind::new("coordination.k8s.io", "v1", "Lease", "leases"),
     machine("MachineConfig", "machineconfigs"),
     machine("MachineConfigPool", "machineconfigpools"),
     RECORDS,
-    kind(
+    Kind::new(
         "operator.openshift.io",
         "v1",
         "MachineConfiguration",
         "machineconfigurations",
     ),
-    kind(
+    Kind::new(
         "windlass.dev",
         "v1alpha1",
         "RolloutPolicy",
         "rolloutpolicies",
     ),
-    kind("windlass.dev", "v1alpha1", "SlotLedger", "slotledgers"),
+    Kind::new("windlass.dev", "v1alpha1", "SlotLedger", "slotledgers"),
 ];
 
 /// A kind that only some stories define.
-pub(crate) const MACHINES: Kind = kind("cluster.x-k8s.io", "v1beta1", "Machine", "machines");
+pub(crate) const MACHINES: Kind = Kind::new("cluster.x-k8s.io", "v1beta1", "Machine", "machines");
 
 /// The namespace of the API server's own leases and events.
 const SYSTEM: &str = "kube-system";
 /// A pool of no node, which is only there to be looked at.
 const FENCE: &str = "fence";
 
-const fn kind(
-    group: &'static str,
-    version: &'static str,
-    kind: &'static str,
-    plural: &'static str,
-) -> Kind {
-    Kind {
-        group,
-        version,
-        kind,
-        plural,
-    }
-}
-
 const fn machine(name: &'static str, plural: &'static str) -> Kind {
-    kind("machineconfiguration.openshift.io", "v1", name, plural)
+    Kind::new("machineconfiguration.openshift.io", "v1", name, plural)
 }
 
 /// A control plane with our definitions, and all that is stored in it.

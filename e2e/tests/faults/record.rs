@@ -25,36 +25,22 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What promises are about.
 const KINDS: [Kind; 8] = [
-    kind("", "v1", "Node", "nodes"),
-    kind("", "v1", "Pod", "pods"),
-    kind("coordination.k8s.io", "v1", "Lease", LEASES),
-    kind(MACHINE, "v1", "MachineConfig", "machineconfigs"),
-    kind(MACHINE, "v1", "MachineConfigNode", "machineconfignodes"),
-    kind(MACHINE, "v1", "MachineConfigPool", "machineconfigpools"),
-    kind(
+    Kind::new("", "v1", "Node", "nodes"),
+    Kind::new("", "v1", "Pod", "pods"),
+    Kind::new("coordination.k8s.io", "v1", "Lease", LEASES),
+    Kind::new(MACHINE, "v1", "MachineConfig", "machineconfigs"),
+    Kind::new(MACHINE, "v1", "MachineConfigNode", "machineconfignodes"),
+    Kind::new(MACHINE, "v1", "MachineConfigPool", "machineconfigpools"),
+    Kind::new(
         "windlass.dev",
         "v1alpha1",
         "RolloutPolicy",
         "rolloutpolicies",
     ),
-    kind("windlass.dev", "v1alpha1", "SlotLedger", "slotledgers"),
+    Kind::new("windlass.dev", "v1alpha1", "SlotLedger", "slotledgers"),
 ];
 const MACHINE: &str = "machineconfiguration.openshift.io";
 const LEASES: &str = "leases";
-
-const fn kind(
-    group: &'static str,
-    version: &'static str,
-    kind: &'static str,
-    plural: &'static str,
-) -> Kind {
-    Kind {
-        group,
-        version,
-        kind,
-        plural,
-    }
-}
 
 /// The observer, and how much of the record it has heard.
 struct Judge {
